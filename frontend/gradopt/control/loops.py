@@ -53,6 +53,7 @@ from gradopt.control.sharing import (
     may_be,
     may_be_concrete,
     memory,
+    turns_of,
 )
 from gradopt.errors import UnboundNameError
 from gradopt.ir import checks, prims
@@ -320,13 +321,21 @@ class Loop:
                 "length would not be known; write to an array of the greatest length",
                 self._site.place,
             )
+        self._turns = turns_of(self._passed) if not leaving else {}
         if not leaving:
             inner = body.finish([*results, *body.written])
             state = [*inits, *[s.value for s in self._storages]]
-            if len(results) > self._taken:
-                inner = self._step(inner, state)
+            counts = bool(self._turns) and self._sequence is None
+            if counts:
+                state.append(prims.as_value(np.int64(0)))
+            if len(results) > self._taken or counts:
+                inner = self._step(inner, state, counts)
             values = self._emit(inner, state)
-            self._leave(rebuild, values)
+            if self._sequence is None:
+                count: Any = values[-1] if counts else 0
+            else:
+                count = self._length
+            self._leave(rebuild, values, count)
             return None
         return self._with_exits(body, results, inits, rebuild)
 
@@ -567,17 +576,20 @@ class Loop:
             return counted(self._length, inner, inits, first=0, checkpoint=policy)[0]
         return repeated(self._condition(inits), inner, inits, policy)
 
-    def _leave(self, rebuild: Sequence[_Rebuild], values: Sequence[Value]) -> list[Any]:
-        """Gives names and arrays their values behind the loop."""
+    def _leave(
+        self, rebuild: Sequence[_Rebuild], values: Sequence[Value], iterations: Any = 0
+    ) -> list[Any]:
+        """Gives names and arrays their values behind the loop, after so many iterations."""
         count = len(self._specs)
         wrapped = [spec.wrap(v) for spec, v in zip(self._specs, values[:count], strict=True)]
+        turned = self._turn(wrapped, values, iterations)
         self._doubt(wrapped)
         for passed, result in zip(self._passed, wrapped, strict=True):
             lay_out(result, [passed.final if passed.inside is None else passed.inside])
         for storage, value in zip(self._storages, values[count:], strict=False):
             storage.set(value)
         for storage in self._notes.overwritten:
-            if storage.made_in is self._here:
+            if storage.made_in is self._here and id(storage) not in turned:
                 storage.spoil(self._overwritten, self._site.place)
         for spread in self._entries.spreads:
             spread.finish()
@@ -586,12 +598,50 @@ class Loop:
         self._variables.update(names)
         return wrapped
 
+    def _turn(self, results: list[Any], values: Sequence[Value], iterations: Any) -> set[int]:
+        """Gives arrays that took turns in having names what they hold now; their ids.
+
+        After an iteration a name has the array that its turn had before. Where the number of
+        iterations is known, results become these arrays.
+        """
+        turned: set[int] = set()
+        if not self._turns:
+            return turned
+        arrays = {n: self._passed[n].entry._storage for n in self._turns}
+        # For each number of iterations, until it begins anew, which array each name has.
+        owners = [{n: n for n in self._turns}]
+        while True:
+            last = owners[-1]
+            following = {n: last[m] for n, m in self._turns.items()}
+            if following == owners[0]:
+                break
+            owners.append(following)
+        turned.update(map(id, arrays.values()))
+        if isinstance(iterations, int):
+            for n, m in owners[max(iterations, 0) % len(owners)].items():
+                arrays[m].set(values[n])
+                results[n] = Handle.facade(arrays[m])
+            return turned
+        none = prims.scalar(0, INT64)
+        count = prims.select(iterations < none, none, iterations)
+        place = prims.convert((python_number(count) % len(owners))._read(), INT64)
+        held = {m: values[n] for n, m in owners[0].items()}
+        for number, owner in enumerate(owners[1:], 1):
+            is_here = prims.equal(place, number)
+            for n, m in owner.items():
+                held[m] = prims.select(is_here, values[n], held[m])
+        for m, value in held.items():
+            arrays[m].set(value)
+        return turned
+
     def _doubt(self, results: Sequence[Any]) -> None:
         """Notes what the results may share memory with."""
         sharing = self._sharing
         may_be_skipped = not (isinstance(self._length, int) and self._length > 0)
         for n, (passed, result) in enumerate(zip(self._passed, results, strict=True)):
             entry = memory(passed.entry)
+            if n in self._turns and isinstance(self._length, int) and self._sequence is not None:
+                continue  # It is that array.
             if may_be_skipped and entry is not None:
                 may_be(result, entry)
             for storage in sharing.outside[n]:
@@ -755,8 +805,8 @@ class Loop:
         Args:
             inner: the body.
             state: what the loop carries.
-            carries_counter: whether the counter of a `for` is the last of that; else it is the
-                first argument.
+            carries_counter: whether the number of iterations is the last of that. It is the counter
+                of a `for`, which is the first argument of the body.
         """
         part = Part(self._site, "step")
         is_counted = self._sequence is not None
@@ -765,10 +815,10 @@ class Loop:
             add = part.scope.add_argument
             first = [add((), INT64, "index")] if is_counted and not carries_counter else []
             given = [add(value.shape, value.dtype, "carried") for value in state]
-            last = given[-1:] if is_counted and carries_counter else []
+            last = given[-1:] if carries_counter else []
             count = len(self._specs)
             taken = [*given[: self._taken], *given[count : count + len(self._storages)]]
-            inputs = [*first, *last, *taken, *inner.inputs]
+            inputs = [*first, *(last if is_counted else []), *taken, *inner.inputs]
             results = emit_call(inner._replace(inputs=inputs))
             return [*results, *[number + 1 for number in last]]
 

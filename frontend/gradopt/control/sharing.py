@@ -118,3 +118,33 @@ class Sharing:
                     others.update(family(entry))
             self.outside.append(list(others.values()))
             self.concrete.append(any(is_concrete(passed[n].entry) for n in origins))
+
+
+def turns_of(passed: Sequence[Passed]) -> dict[int, int]:
+    """Arrays that only take turns in having names: `a, b = b, a`.
+
+    For the number of each such array before the loop, the number of that whose array its name has
+    where an iteration ends. Empty where an array that is written to is none of them.
+    """
+    inside = {id(s): n for n, p in enumerate(passed) if (s := memory(p.inside)) is not None}
+    turns: dict[int, int] = {}
+    for n, p in enumerate(passed):
+        end = memory(p.final)
+        m = -1 if end is None or p.final._views else inside.get(id(end), -1)
+        if m >= 0 and n in inside.values() and _is_alone(passed[m].entry):
+            turns[n] = m
+    entries = [id(memory(passed[n].entry)) for n in turns]
+    if len(set(entries)) < len(entries):
+        return {}
+    while not_whole := [n for n, m in turns.items() if m not in turns or n not in turns.values()]:
+        for n in not_whole:
+            del turns[n]
+    is_whole = len(set(turns.values())) == len(turns)
+    are_written = {n for n, p in enumerate(passed) if p.is_written}
+    return turns if is_whole and are_written <= turns.keys() else {}
+
+
+def _is_alone(leaf: Any) -> bool:
+    """Whether a leaf is all of an array that nothing else may be."""
+    storage = memory(leaf)
+    return storage is not None and not leaf._views and len(family(storage)) == 1
