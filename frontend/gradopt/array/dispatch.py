@@ -27,7 +27,7 @@ from gradopt.array.handle import (
 )
 from gradopt.array.operands import is_traced, listed, promotion_kind, traced
 from gradopt.base.called import ENTRIES, is_undispatched, library_function, qualified_name
-from gradopt.base.dtypes import BOOL, SUPPORTED, DType, kind_of, supported
+from gradopt.base.dtypes import BOOL, SUPPORTED, DType, is_inexact, kind_of, supported
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import UnknownSizeError, unknown_size
 from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
@@ -227,6 +227,11 @@ def call_function(
         return _made_from(handler.function(*args, **kwargs), args)
     out = out[0] if type(out) is tuple else out
     require_output(out, handler.name)
+    function = _AS_TO_OUT.get(function, function)
+    if function in _OF_INEXACT:
+        if is_inexact(traced(args[0]).dtype) and not is_inexact(out.dtype):
+            raise DTypeError("If a is inexact, then out must be inexact", source_location())
+        function = _OF_INEXACT[function]
     if function in _ACCUMULATE_IN_OUT and kwargs.get("dtype") is None:
         # What it is computed in, as NumPy's ufuncs reduce.
         kwargs["dtype"] = np.result_type(traced(args[0]).dtype, out.dtype)
@@ -304,11 +309,17 @@ def _has_sizes(value: Any) -> bool:
     return type(value) is dict and any(map(_has_sizes, value.values()))
 
 
+# What functions are that leave out NaNs, where it comes to outputs; the second ones of integers.
+_AS_TO_OUT = {np.nansum: np.sum, np.nanprod: np.prod, np.nanmax: np.max, np.nanmin: np.min}
+_OF_INEXACT = {np.nanmean: np.mean, np.nanvar: np.var, np.nanstd: np.std}
 _ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum, np.cumprod})
 # They cast the arrays that they join to the dtype of their output, by casting=.
 _JOINING = frozenset({np.concatenate, np.stack})
 # Their results are cast to any real dtype.
-_CASTING = _ACCUMULATE_IN_OUT | {np.max, np.min, np.any, np.all, np.trace}
+_CASTING = _ACCUMULATE_IN_OUT | {np.any, np.all, np.trace}
+# They begin with the first element as the output holds it, which makes a difference where that is
+# narrow or unsigned.
+_BEGINNING_IN_OUT = frozenset({np.max, np.min})
 # NumPy casts sums to the dtype of the output, and divides these: that is what the cast of the
 # result is, unless the sum has no place in a narrow or unsigned integer.
 _DIVIDED_IN_OUT = frozenset({np.mean, np.var, np.median, np.nanmedian})
@@ -340,9 +351,26 @@ def _require_cast(function: Any, name: str, value: Value, out: Handle) -> None:
         return
     if function in _DIVIDED_IN_OUT and target.char in _WIDE_KINDS and source.kind != "c":
         return
+    if function in _BEGINNING_IN_OUT:
+        # A cast that keeps the order may as well come last.
+        is_kept = source.kind != "c" and target.kind == "f"
+        if is_kept or (source.kind == "f" and target.char in _WIDE_KINDS[1:]):
+            return
+        if not np.can_cast(source, target, "safe"):
+            raise _narrow(name, source, target)
+    if function in _DIVIDED_IN_OUT and source.kind in "iuf" and target.kind in "iu":
+        raise _narrow(name, source, target)
     casting = "safe" if function is np.einsum else "same_kind"
     if not np.can_cast(source, target, casting):
         raise cannot_cast(f"{name} output", source, target, casting)
+
+
+def _narrow(name: str, source: DType, target: DType) -> UnsupportedError:
+    """The error for outputs in which NumPy loses what partial results are."""
+    return unsupported(
+        f"out= of {name} with dtype {target}, of what is {source},",
+        "give an output of that dtype, and convert it with astype",
+    )
 
 
 def _by_keyword(
