@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from gradopt.errors import BranchError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
+from gradopt.rewrite.functions import is_users, rewritten
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec, flag_of
 from gradopt.transforms.branches import emit_branches
@@ -43,9 +45,18 @@ from gradopt.transforms.branches import emit_branches
 def truth(value: Any) -> Any:
     """The condition of a statement: Python's bool, or a traced one."""
     if not isinstance(value, Handle) or value._known() is not None:
-        if type(value) is list:
+        kind: Any = type(value)
+        if kind is list:
             refuse_elsewhere(value, 1)
-        return bool(value)
+        own = getattr(kind, "__bool__", None) or getattr(kind, "__len__", None)
+        if type(own) is not FunctionType or not is_users(own):
+            return bool(value)
+        answer = rewritten(own)(value)
+        if isinstance(answer, Handle):
+            return truth(answer)
+        if own.__name__ == "__bool__" and type(answer) is not bool:
+            raise TypeError(f"__bool__ should return bool, returned {type(answer).__name__}")
+        return bool(answer)
     read = value._read()
     if read.size != 1:
         raise ValueError(
@@ -119,6 +130,9 @@ class _Merge:
             if leaf is UNBOUND:
                 continue
             if not is_carriable(leaf):
+                if type(a) is type(b) and not isinstance(a, str | bytes):
+                    name = type(a).__name__
+                    return f"is one of two objects of class {name} (see gradopt.register_pytree)"
                 return f"is {describe_value(a)} or {describe_value(b)}"
             specs.append(side.spec(leaf))
         joined = specs[0] if len(specs) == 1 else specs[0].join(specs[1])

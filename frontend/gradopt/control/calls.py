@@ -282,6 +282,9 @@ def _len(value: Any) -> Any:
     if isinstance(value, Handle) and value.ndim:
         return value.shape[0]  # It may be known at run time only.
     refuse_elsewhere(value, 1)
+    own = getattr(type(value), "__len__", None)
+    if type(own) is FunctionType and is_users(own):
+        return rewritten(own)(value)
     return len(value)  # pyright: ignore[reportArgumentType]
 
 

@@ -155,20 +155,25 @@ class Managed:
 
     Args:
         manager: the manager.
+        enters: its `__enter__`, which takes it first.
+        exits: its `__exit__`, the same.
     """
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(
+        self, manager: Any, enters: Callable[..., Any], exits: Callable[..., Any]
+    ) -> None:
         self._manager = manager
+        self._enters, self._exits = enters, exits
         is_known = isinstance(manager, contextlib.suppress)
         exceptions: Any = manager._exceptions if is_known else ()  # pyright: ignore
         self._caught: Callable[[], Any] = lambda: (exceptions,)
 
     def __enter__(self) -> Any:
-        entered = type(self._manager).__enter__(self._manager)
+        entered = self._enters(self._manager)
         begins_try(self._caught)
         return entered
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> Any:
         ends_try()
-        suppressed = type(self._manager).__exit__(self._manager, kind, error, traceback)
+        suppressed = self._exits(self._manager, kind, error, traceback)
         return suppressed if error is None or not _is_own(error, self._caught) else False

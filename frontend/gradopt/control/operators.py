@@ -57,6 +57,18 @@ from gradopt.control.parts import (
 )
 from gradopt.control.scipy_calls import product
 from gradopt.control.sequences import Again, Numbered, Once, numbered, replayed
+from gradopt.control.special import (
+    BINARY,
+    COMPARE,
+    PLAIN,
+    binary,
+    compare,
+    in_place,
+    items_of,
+    negation,
+    special,
+    unary,
+)
 from gradopt.control.text import joined, percent
 from gradopt.errors import BranchError, GradoptError, UnsupportedError
 from gradopt.ir import prims
@@ -177,6 +189,7 @@ class Operators:
         return self._go_through(self._sites[number], iterable, body, orelse or _nothing)
 
     def _go_through(self, site: Site, iterable: Any, body: _Part, orelse: _Part) -> Exit | None:
+        iterable = self._iterable(iterable)
         items: Any = iterable
         refuse_elsewhere(iterable, 1)
         scope = current_scope()
@@ -202,6 +215,11 @@ class Operators:
         kept = Again(items, owner=owner) if is_kept else iter(items)
         return self._each(site, kept, body, orelse)
 
+    def _iterable(self, value: Any) -> Any:
+        """What is gone through: the iterator that the user's class gives, if it does."""
+        found = special(value, "__iter__", self._package)
+        return value if found is None else made(found(value))
+
     def nested(self, number: int, iterable: Any, elements: Callable[[Any], list[Any]]) -> list[Any]:
         """A comprehension of several `for`: each iteration of the first one gives lists."""
         return self.collected(number, iterable, lambda item: _joined(elements(item)))
@@ -226,6 +244,7 @@ class Operators:
                     _require_own(element, scope)
                 callee(result.append, self._package)(element)
 
+        iterable = self._iterable(iterable)
         refuse_elsewhere(iterable, 1)
         require_own(iterable)
         sequence = None if current_scope() is None else numbered(iterable)
@@ -455,12 +474,14 @@ class Operators:
         """Whether an exception is on its way that no `finally` of the user's may replace."""
         return passes_by()
 
-    @staticmethod
-    def managed(manager: Any) -> Any:
+    def managed(self, manager: Any) -> Any:
         """What a `with` statement enters."""
-        if current_scope() is None or not hasattr(type(manager), "__exit__"):
+        kind: Any = type(manager)
+        if current_scope() is None or not hasattr(kind, "__exit__"):
             return manager
-        return Managed(manager)
+        enters = special(manager, "__enter__", self._package) or kind.__enter__
+        exits = special(manager, "__exit__", self._package) or kind.__exit__
+        return Managed(manager, enters, exits)
 
     def value(self, left: Exit | None) -> Any:
         """What a function returns."""
@@ -523,8 +544,7 @@ class Operators:
     @staticmethod
     def negation(operand: Any) -> Any:
         """`not`."""
-        condition = truth(operand)
-        return not condition if isinstance(condition, bool) else wrap(~to_bool(condition))
+        return negation(operand)
 
     def chain(self, left: Any, *rest: Any) -> Any:
         """`a < b < c`: functions that compare, each with one that gives the right operand."""
@@ -570,16 +590,42 @@ class Operators:
         """`text % values`."""
         return percent(text, values)
 
-    @staticmethod
-    def product(left: Any, right: Any) -> Any:
+    def product(self, left: Any, right: Any) -> Any:
         """`left @ right`."""
+        if special(left, "__matmul__", self._package) or special(
+            right, "__rmatmul__", self._package
+        ):
+            return binary("matmul", left, right, self._package)
         return product(left, right)
+
+    def binary(self, name: str, left: Any, right: Any) -> Any:
+        """`left + right`, and the like."""
+        if type(left) in PLAIN and type(right) in PLAIN:
+            return BINARY[name](left, right)
+        return binary(name, left, right, self._package)
+
+    def in_place(self, name: str, left: Any, right: Any) -> Any:
+        """What `left += right` assigns, and the like."""
+        return in_place(name, left, right, self._package)
+
+    def unary(self, name: str, operand: Any) -> Any:
+        """`-operand`, and the like."""
+        return unary(name, operand, self._package)
+
+    def compare(self, name: str, left: Any, right: Any) -> Any:
+        """`left < right`, and the like."""
+        if type(left) in PLAIN and type(right) in PLAIN:
+            return COMPARE[name](left, right)
+        return compare(name, left, right, self._package)
 
     def contains(self, item: Any, container: Any) -> Any:
         """`item in container`."""
         require_own(container)
         if isinstance(container, Handle):
             return np.any(container == item)
+        asks = special(container, "__contains__", self._package)
+        if asks is not None:
+            return asks(container, item)
         if type(container) in (list, tuple) and is_traced(item, container):
             return self.either(False, *[_equality(item, other) for other in container])
         return item in container
@@ -622,8 +668,7 @@ class Operators:
         except AttributeError:
             return callee(kind.__getattr__, self._package)(owner, name)
 
-    @staticmethod
-    def load(container: Any) -> Any:
+    def load(self, container: Any) -> Any:
         """What elements are read of: concrete arrays take traced indices."""
         kind = type(container)
         if kind is np.ndarray and container.dtype in SUPPORTED:
@@ -632,7 +677,9 @@ class Operators:
             return Indexed(container)
         if container is np.r_ or container is np.c_:
             return Joined(container)
-        return _GRIDS.get(container, container) if type(container) in _GRID_TYPES else container
+        if kind in _GRID_TYPES:
+            return _GRIDS.get(container, container)
+        return items_of(container, self._package)
 
     @staticmethod
     def owns(names: Any) -> None:
@@ -666,9 +713,17 @@ class Operators:
             )
         return condition
 
+    def through(self, value: Any) -> Any:
+        """What a comprehension, or `*`, goes through."""
+        return self.iterated(self._iterable(value))
+
+    def unpacked(self, value: Any) -> Any:
+        """What is assigned to several names."""
+        return self._iterable(value)
+
     @staticmethod
     def iterated(value: Any) -> Any:
-        """What a comprehension, or `*`, goes through, or `==` compares."""
+        """What is looked at as a whole, as by `==`."""
         refuse_elsewhere(value, 1)
         require_own(value)
         return value
@@ -685,6 +740,12 @@ class Operators:
                 "a list that a loop appends to is added to by `+=`; use append or extend",
                 source_location(),
             )
+
+    def elements(self, container: Any) -> Any:
+        """What elements are written to; as `store`."""
+        if special(container, "__setitem__", self._package):
+            return items_of(container, self._package)
+        return self.store(container)
 
     @staticmethod
     def store(container: Any) -> Any:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Changes of the user's objects that nothing notes, while a part of a statement is traced.
 
-Python itself calls special methods of the user's classes, such as `__add__`: they are not
-rewritten, and what they change would be changed once, where the program does it in each iteration.
+Python and NumPy call some methods of the user's classes themselves, as `sum` does `__add__`: then
+these are not rewritten, and what they change would be changed once, where the program does it in
+each iteration.
 Where a part can reach a class with such methods, all that it can reach is compared before and
 after it. What is too much to look at, or cannot be looked at, counts as changed.
 """

@@ -332,6 +332,12 @@ _CONTROL = frozenset(
 )
 # A list in the function may be indexed.
 _INDEXED_LISTS = {opcode.opmap["BUILD_LIST"], opcode.opmap.get("BINARY_SUBSCR", -1)}
+# What may be a special method of the user's.
+_OPERATIONS = frozenset(
+    number
+    for name, number in opcode.opmap.items()
+    if name.startswith(("BINARY_", "UNARY_", "COMPARE_", "INPLACE_"))
+)
 _DISPLAYS = {opcode.opmap["BUILD_LIST"], opcode.opmap["BUILD_TUPLE"]}
 # What a tuple may be for, if it is no argument.
 _NOT_GIVEN = frozenset(
@@ -375,6 +381,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     if any(map(_is_sparse, function.__defaults__ or ())):
         return True
     names = function.__globals__
+    if not _OPERATIONS.isdisjoint(used) and _knows_special_methods(names):
+        return True
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     calls_methods = not _TAKING_ARRAYS.isdisjoint(code.co_names)
     for name in code.co_names:
@@ -392,6 +400,38 @@ def _has_control_flow(function: FunctionType) -> bool:
         except ValueError:
             return True
     return False
+
+
+# Of each module how many names it had, and whether one is that of a class with special methods.
+_modules: dict[int, tuple[int, bool]] = {}
+
+
+def _knows_special_methods(names: dict[str, Any]) -> bool:
+    """Whether a global name is that of a class of the user's with special methods, as `__add__`."""
+    known = _modules.get(id(names))
+    if known is None or known[0] != len(names):
+        classes = [value for value in names.values() if isinstance(value, type)]
+        found = any(special_methods(value) for value in classes if value.__flags__ & HEAP_TYPE)
+        known = _modules[id(names)] = len(names), found
+    return known[1]
+
+
+# Py_TPFLAGS_HEAPTYPE: of a class that a class statement makes.
+HEAP_TYPE = 1 << 9
+
+
+def special_methods(kind: type) -> list[str]:
+    """The special methods of a class that are functions of the user's, and not called by name."""
+    return [
+        name
+        for base in kind.__mro__
+        for name, member in vars(base).items()
+        if type(member) is FunctionType
+        and name.startswith("__")
+        and name.endswith("__")
+        and name not in ("__init__", "__call__", "__new__")
+        and is_users(member)
+    ]
 
 
 @functools.lru_cache(4096)

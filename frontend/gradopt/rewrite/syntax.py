@@ -51,6 +51,31 @@ _ITEM, _EXIT = "<item>", "<exit>"
 _OF_THE_FRAME = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
 _SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 
+_BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "truediv",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
+    ast.Pow: "pow",
+    ast.LShift: "lshift",
+    ast.RShift: "rshift",
+    ast.BitAnd: "and",
+    ast.BitOr: "or",
+    ast.BitXor: "xor",
+    ast.MatMult: "matmul",
+}
+_UNARY: dict[type[ast.unaryop], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "invert"}
+_COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+}
+
 N = TypeVar("N", bound=ast.AST)
 
 
@@ -238,8 +263,11 @@ class _Rewriter(ast.NodeTransformer):
         before: list[ast.stmt] = []
         if isinstance(stmt, ast.AugAssign) and isinstance(stmt.target, ast.Name):
             # A list that is added to changes.
-            check = ast.Expr(_operator("update", [_name(stmt.target.id)]))
-            before.append(_at(check, stmt))
+            target = _name(stmt.target.id)
+            before.append(_at(ast.Expr(_operator("update", [target])), stmt))
+            name = ast.Constant(_BINARY[type(stmt.op)])
+            found = _operator("in_place", [name, target, self.visit(stmt.value)])
+            return [*before, _at(ast.Assign([_name(stmt.target.id, store=True)], found), stmt)]
         replaces = False
         for field, value in ast.iter_fields(stmt):
             if field in ("body", "orelse", "finalbody"):
@@ -259,6 +287,10 @@ class _Rewriter(ast.NodeTransformer):
                 setattr(
                     stmt, field, [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
                 )
+        if isinstance(stmt, ast.Assign):
+            is_unpacked = any(isinstance(t, ast.Tuple | ast.List) for t in stmt.targets)
+            if is_unpacked and len(stmt.targets) == 1:
+                stmt.value = _iterated(stmt.value, "unpacked")
         if isinstance(stmt, ast.Try) or hasattr(stmt, "handlers"):
             self._guard(stmt)
         if replaces:
@@ -452,8 +484,10 @@ class _Rewriter(ast.NodeTransformer):
         operand = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return _at(_operator("negation", [operand]), node)
-        node.operand = operand
-        return node
+        if isinstance(operand, ast.Constant):
+            node.operand = operand
+            return node
+        return _at(_operator("unary", [ast.Constant(_UNARY[type(node.op)]), operand]), node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """`a < b < c` is `a < b and b < c`, where `b` is computed once."""
@@ -470,10 +504,14 @@ class _Rewriter(ast.NodeTransformer):
             if is_list:
                 node.left = _iterated(node.left)
                 node.comparators = [_iterated(part) for part in node.comparators]
+            if len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
+                return _at(_compared(node.ops[0], node.left, node.comparators[0]), node)
             return node
         arguments: list[ast.expr] = [self.visit(node.left)]
         for op, comparator in zip(node.ops, node.comparators, strict=True):
-            compare = ast.Compare(_name("<left>"), [op], [_name("<right>")])
+            left, right = _name("<left>"), _name("<right>")
+            is_known = type(op) in _COMPARE
+            compare = _compared(op, left, right) if is_known else ast.Compare(left, [op], [right])
             arguments.append(ast.Lambda(_no_arguments(["<left>", "<right>"]), compare))
             arguments.append(_later(self.visit(comparator)))
         return _at(_operator("chain", arguments), node)
@@ -571,7 +609,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         """What a comprehension goes through, and what it leaves out."""
         self.generic_visit(node)
-        node.iter = _iterated(node.iter)
+        node.iter = _iterated(node.iter, "through")
         node.ifs = [_at(_operator("filters", [test]), test) for test in node.ifs]
         return node
 
@@ -579,7 +617,7 @@ class _Rewriter(ast.NodeTransformer):
         """`*x`."""
         self.generic_visit(node)
         if isinstance(node.ctx, ast.Load):
-            node.value = _iterated(node.value)
+            node.value = _iterated(node.value, "through")
         return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
@@ -596,7 +634,7 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Tuple(parts, ast.Load())
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """`"text" % values`, and `A @ x`, where `A` may be sparse."""
+        """`"text" % values`, `A @ x`, where `A` may be sparse, and methods of the user's."""
         is_list = isinstance(node.op, ast.Add) and _is_list(node.left, node.right)
         self.generic_visit(node)
         if is_list:
@@ -609,8 +647,15 @@ class _Rewriter(ast.NodeTransformer):
             return _at(_operator("product", [left, node.right]), node)
         if isinstance(node.op, ast.Mult) and isinstance(left, ast.Call):
             # `[0.0] * n` is a new list, too.
-            return _at(_operator("made", [node]), node)
-        return node
+            return _at(_operator("made", [self._binary(node)]), node)
+        return self._binary(node)
+
+    def _binary(self, node: ast.BinOp) -> ast.expr:
+        """What may be a method of the user's, unless numbers stand on both sides."""
+        if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
+            return node
+        name = ast.Constant(_BINARY[type(node.op)])
+        return _at(_operator("binary", [name, node.left, node.right]), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """The function that is called is rewritten too, if it is the user's."""
@@ -632,7 +677,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         """Concrete arrays take traced indices; containers are not written to in traced parts."""
         self.generic_visit(node)
-        name = "load" if isinstance(node.ctx, ast.Load) else "store"
+        name = "load" if isinstance(node.ctx, ast.Load) else "elements"
         node.value = _at(_operator(name, [node.value]), node.value)
         return node
 
@@ -659,9 +704,14 @@ def _is_list(*nodes: ast.expr) -> bool:
     return any(isinstance(node, ast.List | ast.ListComp) for node in nodes)
 
 
-def _iterated(expression: ast.expr) -> ast.expr:
+def _compared(op: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.Call:
+    """A comparison, which may be a method of the user's."""
+    return _operator("compare", [ast.Constant(_COMPARE[type(op)]), left, right])
+
+
+def _iterated(expression: ast.expr, by: str = "iterated") -> ast.expr:
     """An expression whose value is looked at as a whole."""
-    return _at(_operator("iterated", [expression]), expression)
+    return _at(_operator(by, [expression]), expression)
 
 
 def _suspends(stmt: ast.stmt) -> bool:

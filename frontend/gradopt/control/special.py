@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Special methods of the user's classes, such as `__add__`, where rewritten code asks for them.
+
+Python looks them up by the class of an object. What is no function of the user's is left to it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from gradopt.array.handle import Handle, wrap
+from gradopt.control.branches import to_bool, truth
+from gradopt.control.calls import callee, replace
+from gradopt.ir.current import current_scope
+from gradopt.rewrite.functions import HEAP_TYPE, is_users, special_methods
+
+_ARITHMETIC = "add sub mul truediv floordiv mod pow lshift rshift and or xor matmul"
+_SYMBOLS = dict(zip(_ARITHMETIC.split(), "+ - * / // % ** << >> & | ^ @".split(), strict=True))
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    name: getattr(operator, f"__{name}__") for name in _SYMBOLS
+}
+_IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    name: getattr(operator, f"__i{name}__") for name in _SYMBOLS
+}
+_UNARY: dict[str, Callable[[Any], Any]] = {
+    name: getattr(operator, f"__{name}__") for name in ("neg", "pos", "invert")
+}
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    name: getattr(operator, f"__{name}__") for name in ("lt", "le", "eq", "ne", "gt", "ge")
+}
+_REFLECTED = {"lt": "gt", "le": "ge", "eq": "eq", "ne": "ne", "gt": "lt", "ge": "le"}
+_COMPARISONS = dict(zip(COMPARE, "< <= == != > >=".split(), strict=True))
+
+# Classes without special methods of the user's; others are looked at each time.
+PLAIN: set[type] = set()
+
+
+def _has_own(kind: type) -> bool:
+    """Whether a class has any special methods that are functions of the user's."""
+    if kind in PLAIN:
+        return False
+    found = bool(special_methods(kind))
+    is_fixed = not kind.__flags__ & HEAP_TYPE or issubclass(kind, Handle)
+    if not found and is_fixed:
+        PLAIN.add(kind)  # Nobody gives it others.
+    return found
+
+
+def special(value: Any, name: str, package: str) -> Callable[..., Any] | None:
+    """The special method of a value as rewritten code calls it, if it is the user's.
+
+    It takes the value first.
+    """
+    kind: type = type(value)
+    if kind in PLAIN or current_scope() is None or not _has_own(kind):
+        return None
+    found = getattr(kind, name, None)
+    return callee(found, package) if type(found) is FunctionType else None
+
+
+def _asked(kind: Any, name: str, owner: Any, operand: Any, package: str) -> Any:
+    """What a method of an operand gives; NotImplemented where there is none."""
+    found = getattr(kind, name, None)
+    if found is None or _defers(owner, operand):
+        return NotImplemented
+    is_own = type(found) is FunctionType and is_users(found)
+    return (callee(found, package) if is_own else found)(owner, operand)
+
+
+def _defers(owner: Any, operand: Any) -> bool:
+    """Whether what is NumPy's leaves an operator to the other operand's class, as NumPy does."""
+    if not isinstance(owner, Handle):
+        return False
+    kind = type(operand)
+    if owner._is_scalar or getattr(kind, "__array_ufunc__", 1) is None:
+        return True
+    return getattr(operand, "__array_priority__", -1.0) > 0
+
+
+def _are_plain(left: Any, right: Any) -> bool:
+    """Whether Python may do what there is to do."""
+    return not (_has_own(type(left)) or _has_own(type(right))) or current_scope() is None
+
+
+def binary(name: str, left: Any, right: Any, package: str) -> Any:
+    """`left + right`, and the like."""
+    if _are_plain(left, right):
+        return BINARY[name](left, right)
+    return _arithmetic(name, left, right, package, _SYMBOLS[name])
+
+
+def _arithmetic(name: str, left: Any, right: Any, package: str, symbol: str) -> Any:
+    one, other = type(left), type(right)
+    backwards = f"__r{name}__"
+    tries = [(one, f"__{name}__", left, right)]
+    if one is not other:
+        tries.append((other, backwards, right, left))
+        overrides = getattr(other, backwards, None) is not getattr(one, backwards, None)
+        if issubclass(other, one) and overrides:
+            tries.reverse()
+    for kind, method, owner, operand in tries:
+        result = _asked(kind, method, owner, operand, package)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(
+        f"unsupported operand type(s) for {symbol}: {one.__name__!r} and {other.__name__!r}"
+    )
+
+
+def in_place(name: str, left: Any, right: Any, package: str) -> Any:
+    """What `left += right` assigns, and the like."""
+    if _are_plain(left, right):
+        return _IN_PLACE[name](left, right)
+    result = _asked(type(left), f"__i{name}__", left, right, package)
+    if result is NotImplemented:
+        return _arithmetic(name, left, right, package, f"{_SYMBOLS[name]}=")
+    return result
+
+
+def unary(name: str, operand: Any, package: str) -> Any:
+    """`-operand`, and the like."""
+    found = special(operand, f"__{name}__", package)
+    return _UNARY[name](operand) if found is None else found(operand)
+
+
+def compare(name: str, left: Any, right: Any, package: str) -> Any:
+    """`left < right`, and the like."""
+    if _are_plain(left, right):
+        return COMPARE[name](left, right)
+    one, other = type(left), type(right)
+    tries = [(one, name, left, right), (other, _REFLECTED[name], right, left)]
+    if one is not other and issubclass(other, one):
+        tries.reverse()
+    for kind, method, owner, operand in tries:
+        if method == "ne" and getattr(kind, "__ne__", None) is object.__ne__:
+            result = _asked(kind, "__eq__", owner, operand, package)
+            result = result if result is NotImplemented else negation(result)
+        else:
+            result = _asked(kind, f"__{method}__", owner, operand, package)
+        if result is not NotImplemented:
+            return result
+    if name in ("eq", "ne"):
+        return (left is right) == (name == "eq")
+    raise TypeError(
+        f"{_COMPARISONS[name]!r} not supported between instances of {one.__name__!r} and "
+        f"{other.__name__!r}"
+    )
+
+
+def negation(value: Any) -> Any:
+    """`not value`."""
+    condition = truth(value)
+    return not condition if isinstance(condition, bool) else wrap(~to_bool(condition))
+
+
+def _abs(value: Any) -> Any:
+    found = special(value, "__abs__", "")
+    return abs(value) if found is None else found(value)
+
+
+replace(abs, _abs)
+
+
+class Items:
+    """An object of the user's whose elements are asked for, assigned or deleted.
+
+    Args:
+        owner: the object.
+        package: the package of the code.
+    """
+
+    __slots__ = ("_owner", "_package")
+
+    def __init__(self, owner: Any, package: str) -> None:
+        self._owner = owner
+        self._package = package
+
+    def __getitem__(self, key: Any) -> Any:
+        found = special(self._owner, "__getitem__", self._package)
+        return self._owner[key] if found is None else found(self._owner, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        found = special(self._owner, "__setitem__", self._package)
+        if found is None:
+            self._owner[key] = value
+        else:
+            found(self._owner, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        found = special(self._owner, "__delitem__", self._package)
+        if found is None:
+            del self._owner[key]
+        else:
+            found(self._owner, key)
+
+
+def items_of(value: Any, package: str) -> Any:
+    """What elements are read of, or written to, if special methods of the user's do that."""
+    kind: type = type(value)
+    if kind in PLAIN or current_scope() is None or not _has_own(kind):
+        return value
+    return Items(value, package)
