@@ -162,6 +162,19 @@ def test_the_function_that_is_missing_is_named(function: Any, name: str, advice:
     assert advice in str(info.value)
 
 
+def test_known_arrays_are_not_looked_behind() -> None:
+    """What the array lies in is not what NumPy's would: there is no memory around it."""
+
+    def f(x: Any) -> Any:
+        room = np.zeros(12)
+        turned = np.lib.stride_tricks.as_strided(room[11:], (12,), (-8,))
+        turned[...] = 3.0
+        return room + x
+
+    with pytest.raises(errors.UnsupportedError, match="as_strided is not supported"):
+        go.compile(f)(1.0)
+
+
 def test_what_takes_the_place_of_scipys_functions_is_named() -> None:
     """Where code is not rewritten, which takes it by itself."""
     for function, name in [

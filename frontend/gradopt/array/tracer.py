@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -148,7 +149,8 @@ class Tracer(Handle):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         known = self._known()
-        if known is not None:
+        # That looks behind what it is given.
+        if known is not None and sys._getframe(1).f_code.co_name != "as_strided":
             return np.array(known, dtype)
         self._convert(
             "a NumPy array",

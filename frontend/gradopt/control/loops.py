@@ -743,7 +743,8 @@ class Loop:
         state += [prims.as_value(np.zeros(spec.shape, spec.dtype)) for spec in specs]
         if self._sequence is not None:
             state.append(prims.as_value(np.int64(0)))
-        step = self._step(body.finish([*results, *body.written, code, *returned]), state, True)
+        inner = body.finish([*results, *body.written, code, *returned])
+        step = self._step(inner, state, self._sequence is not None)
         policy = self._here.trace.checkpoint
         values = repeated(self._condition(state, self._goes_on), step, state, policy)
         self._leave(rebuild, values)
