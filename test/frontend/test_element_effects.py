@@ -223,8 +223,10 @@ def objects(x: Any) -> Any:
     return np.vectorize(counter, otypes=[float])(x) + counter.calls
 
 
-@pytest.mark.parametrize("f",
-    [rows, rows_of_results, written_rows, views_of_rows, appended, with_signature, raising],)
+@pytest.mark.parametrize(
+    "f",
+    [rows, rows_of_results, written_rows, views_of_rows, appended, with_signature, raising],
+)
 def test_of_rows(f: Callable[..., Any]) -> None:
     agrees(f, A)
 

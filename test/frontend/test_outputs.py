@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -127,10 +128,9 @@ def test_functions_that_leave_out_nans_take_the_outputs_that_numpys_take(
         try:
             function(a, axis=1, out=theirs)
         except TypeError as error:
-            with pytest.raises(TypeError) as caught:
+            text = re.escape(str(error)) if "inexact" in str(error) else "annot cast"
+            with pytest.raises(TypeError, match=text):
                 compiled(a, ours)
-            if "inexact" in str(error):
-                assert str(error) in str(caught.value)
             continue
         compiled(a, ours)
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)

@@ -191,9 +191,11 @@ def test_loops_go_on_where_others_were_left(f: Callable[..., Any]) -> None:
 def test_the_first_iteration_may_be_the_last() -> None:
     def f(x):
         items = reversed(x)
+        first = 0.0
         for v in items:
+            first = v
             break
-        return v * next(items) + sum(items)
+        return first * next(items) + sum(items)
 
     agrees(f, X)
 

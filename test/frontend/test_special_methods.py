@@ -71,7 +71,7 @@ class Dual:
     def __bool__(self) -> bool:
         if self.v > 0.5:
             return True
-        return False
+        return len(self) < 1
 
     def __len__(self) -> int:
         return 3

@@ -5,64 +5,47 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gradopt import _gradopt
 from gradopt._gradopt import OPEN_SIZE, DeviceArray
-from gradopt.array.handle import Handle, SizeNeededError, argument_array
-from gradopt.array.unknown_sizes import apart, sized_argument, sizes_among
+from gradopt.array.handle import Handle, SizeNeededError
 from gradopt.base.device_arrays import wrapper_of
-from gradopt.base.devices import CPU
 from gradopt.base.dims import Dim, bounds, fit
 from gradopt.base.dtypes import INT64, WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
-from gradopt.base.open_sizes import is_open, room_for
 from gradopt.base.options import Options, make_options
 from gradopt.base.parameters import parameters
 from gradopt.base.pickling import global_name
-from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
+from gradopt.base.pytree import TreeDef, flatten, flatten_like
 from gradopt.base.statics import Static, separate_statics, static
 from gradopt.compilation.calling import (
     argument_leaf,
     argument_names,
     argument_paths,
-    call_user,
     check_callable,
     function_name,
-    returned_value,
     rewritten_here,
 )
-from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
 from gradopt.compilation.lowered import (
     Leaf,
-    LoopReport,
     Lowered,
-    OpenSizes,
-    argument_sizes,
     sized_strides,
     strides_of,
 )
-from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
-from gradopt.compilation.store import store_directory
+from gradopt.compilation.tracing import Given, Tracing
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
     ConversionError,
     LeakedTracerError,
-    MutationError,
-    UnsupportedError,
 )
-from gradopt.ir.checks import outcome_of
 from gradopt.ir.current import current_scope
-from gradopt.ir.intervals import assume
-from gradopt.ir.trace import Scope, Trace, within
-from gradopt.ir.values import Value
 
 
 class Compiled(_gradopt.Dispatcher):
@@ -237,7 +220,7 @@ class Compiled(_gradopt.Dispatcher):
                 function_source(self._function),
             ) from None
 
-    def _given(self, leaves: Sequence[Any], structure: TreeDef) -> _Given:
+    def _given(self, leaves: Sequence[Any], structure: TreeDef) -> Given:
         """What compiled code is called with, of the leaves of the arguments."""
         paths = argument_paths(self._function, structure)
         plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
@@ -245,7 +228,7 @@ class Compiled(_gradopt.Dispatcher):
             arguments = [
                 _argument(x, path, self._has_strides) for x, path in zip(plain, paths, strict=True)
             ]
-            return _Given(plain, arguments)
+            return Given(plain, arguments)
         axes = self.options.dynamic.axes_of(structure)
         found = fit(plain, paths, axes, self._room, grows=self._grows)
         arguments: list[Leaf] = []
@@ -258,7 +241,7 @@ class Compiled(_gradopt.Dispatcher):
         for dim in found.dims:
             arguments.append(Leaf(f"the size {dim.name}", INT64, (), weak=True))
         sizes = [found.sizes[dim.name] for dim in found.dims]
-        return _Given([*found.leaves, *sizes], arguments, found.are_sized, found.dims)
+        return Given([*found.leaves, *sizes], arguments, found.are_sized, found.dims)
 
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         if OPEN_SIZE not in self._room.values():
@@ -321,149 +304,18 @@ class Compiled(_gradopt.Dispatcher):
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
-        given = self._given(leaves, structure)
-        arguments = given.arguments
-        paths = [leaf.path for leaf in arguments]
-        device = device_of(given.leaves, paths, self.options.device, function_name(self._function))
-        store = store_directory() if self.options.cache else ""
-        trace = Trace(
-            store,
-            self.options.capture == "rewrite",
-            on_device=device != "cpu",
-            checkpoint=self.options.checkpoint,
+        tracing = Tracing(
+            self._function, self.options, self._given(leaves, structure), structure, len(leaves)
         )
-        trace.has_dims = bool(given.dims)
-        open_sizes = [
-            number for number, dim in enumerate(given.dims, len(leaves)) if dim.max == OPEN_SIZE
-        ]
-        if open_sizes and device != CPU:
-            # `_lower` goes on with a largest value.
-            raise UnsupportedError(f"code for {device} has room for a number of rows that is known")
-        trace.is_open = bool(open_sizes)
-        scope = Scope(trace, None, "main", self._function)
-
-        def build() -> tuple[list[Value], TreeDef, list[str]]:
-            inputs = [scope.add_argument(leaf.shape, leaf.dtype, leaf.path) for leaf in arguments]
-            known.update({inputs[i].ssa: i for i in range(len(leaves), len(inputs))})
-            own = arguments[: len(leaves)]
-            if trace.rewrites:
-                for i, leaf in enumerate(own):
-                    if leaf.weak and leaf.dtype.kind == "i":
-                        trace.sizes[inputs[i].ssa] = i
-            counts = dict(zip(given.dims, inputs[len(leaves) :], strict=True))
-            for dim, value in counts.items():
-                assume(value, 0, dim.max or 0)
-            donated = donated_leaves(self.options, structure)
-            traced = [
-                sized_argument(
-                    value, leaf.path, leaf.sizes, counts, is_ordered=not any(leaf.strides)
-                )
-                if leaf.sizes
-                else argument_array(
-                    value,
-                    leaf.path,
-                    weak=leaf.weak,
-                    scalar=leaf.scalar,
-                    frozen=not trace.rewrites or is_donated,
-                    strides=_steps(leaf),
-                )
-                for value, leaf, is_donated in zip(inputs[: len(leaves)], own, donated, strict=True)
-            ]
-            positional, named = structure.unflatten(traced)
-            result = call_user(self._function, positional, named)
-            if trace.has_sizes:
-                result = apart(result, Handle._read)
-            flat, result_tree = flatten(result)
-            if sizes := argument_sizes(arguments):
-                scope.state_argument_sizes(sizes)
-            if sizes := sizes_among(result_tree):
-                scope.state_sizes(sizes)
-            result_paths = leaf_paths(result_tree, "result")
-            results = [
-                returned_value(leaf, path, self._function)
-                for leaf, path in zip(flat, result_paths, strict=True)
-            ]
-            for i, handle in enumerate(traced):
-                handle._storage.require_unspoiled()
-                if own[i].sizes:
-                    continue  # It cannot be written to.
-                held = handle._storage.value
-                if held is not inputs[i]:
-                    written.append(i)
-                    results.append(held)
-            if trace.depends_on_order and not self._has_strides:
-                self._has_strides = True
-                if any(map(strides_of, given.leaves)):
-                    raise _OrderNeeded
-            if open_sizes:
-                shapes = [leaf.sizes or leaf.shape for leaf in own]
-                shapes += [array.shape for array in trace.captures]
-                if any(is_open(n) for shape in shapes for n in shape if isinstance(n, int)):
-                    raise UnsupportedError(f"an array of {name} is too large")
-                scope.state_room(open_sizes)
-            scope.finish([*results, *outcome_of(scope)])
-            return results, result_tree, result_paths
-
-        written: list[int] = []
-        known: dict[Any, int] = {}  # Sizes that are arguments.
-        name = function_name(self._function)
         try:
-            results, result_tree, result_paths = within(scope, build)
-            if written and device != CPU:
-                raise MutationError(
-                    f"{name} writes to its argument {arguments[written[0]].path}, which is on "
-                    f"{device}; copy it first, and return it",
-                    function_source(self._function),
-                )
-            outputs = [
-                Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=False)
-            ]
-            reused: dict[int, int] = {}
-            if self.options.donate_argnums or self.options.donate_argnames:
-                donated = donated_leaves(self.options, structure)
-                reused = pair_results(arguments, outputs, donated)
-                warn_of_unused(self._function, name, arguments, donated, reused)
-            # Where a check may fail, arrays stay as they are until all of them hold.
-            if scope.outcome is None:
-                places = enumerate(written, len(outputs))
-                reused.update({r: i for r, i in places if arguments[i].shape})
-            if reused:
-                scope.reuse_arguments(reused)
-            outputs += [
-                Leaf(arguments[i].path, arguments[i].dtype, arguments[i].shape) for i in written
-            ]
-            return Lowered(
-                name,
-                function_source(inspect.unwrap(self._function)),
-                *trace.text(),
-                arguments,
-                outputs,
-                result_tree,
-                trace.captures,
-                trace.checks if scope.outcome is not None else (),
-                tuple(trace.targets),
-                reused,
-                self.options,
-                device,
-                self,
-                structure,
-                [LoopReport(p, not r, r) for p, r in trace.loops.items()],
-                written,
-                OpenSizes(
-                    tuple(open_sizes),
-                    trace.least_room,
-                    room_for([given.leaves[i] for i in open_sizes], trace.least_room),
-                )
-                if open_sizes
-                else None,
-                [
-                    (result, axis, count, known.get(results[count].ssa, -1))
-                    for result, axis, count in sizes_among(result_tree)
-                ],
-                trace.depends_on_order,
-            )
+            program = tracing.run()
+            if tracing.trace.depends_on_order and not self._has_strides:
+                self._has_strides = True
+                if any(map(strides_of, tracing.given.leaves)):
+                    raise _OrderNeeded
+            return tracing.lowered(program, self)
         finally:
-            trace.close()
+            tracing.trace.close()
 
 
 class Fixed(Compiled):
@@ -518,32 +370,8 @@ class Fixed(Compiled):
         return given, numbers
 
 
-class _Given(NamedTuple):
-    """What compiled code is called with.
-
-    Attributes:
-        leaves: those of the arguments, and sizes that `dynamic=` names.
-        arguments: what they are like.
-        are_sized: which of them may have fewer rows; others may not.
-        dims: the names of the sizes.
-    """
-
-    leaves: list[Any]
-    arguments: list[Leaf]
-    are_sized: Sequence[bool] = ()
-    dims: Sequence[Dim] = ()
-
-
 class _OrderNeeded(Exception):
     """Code depends on how arguments lie in memory, which is not in row-major order."""
-
-
-def _steps(leaf: Leaf) -> tuple[int, ...] | None:
-    """How an argument lies in memory, in elements, as `Storage.strides` has it."""
-    size = leaf.dtype.itemsize
-    if any(step % size for step in leaf.strides):
-        return None
-    return tuple([step // size for step in leaf.strides])
 
 
 def _argument(leaf: Any, path: str, has_strides: bool = False) -> Leaf:

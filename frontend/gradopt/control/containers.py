@@ -126,9 +126,10 @@ def require_own(value: Any) -> None:
     if entry is None or entry[1] is not scope:
         kind: Any = type(value)
         is_ours = kind.__module__.startswith("gradopt.")
+        name = "an iterator" if is_ours else f"a {kind.__name__.lower()}"
         raise CannotRollError(
-            f"{'an iterator' if is_ours else f'a {kind.__name__.lower()}'} from outside is iterated over where a traced "
-            "condition, or a loop of compiled code, decides how often that happens; use a list",
+            f"{name} from outside is iterated over where a traced condition, or a loop of compiled "
+            "code, decides how often that happens; use a list",
             source_location(),
         )
 

@@ -207,9 +207,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     return by_pieces(_assign_piece, x, condlist, called, *args, **kw)
 
 
-def _assign_piece(
-    result: Any, condition: Any, some: Any, function: Callable[[Any], Any]
-) -> None:
+def _assign_piece(result: Any, condition: Any, some: Any, function: Callable[[Any], Any]) -> None:
     def assign() -> None:
         result[condition] = function(some)
 

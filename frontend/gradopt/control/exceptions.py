@@ -159,9 +159,7 @@ class Managed:
         exits: its `__exit__`, the same.
     """
 
-    def __init__(
-        self, manager: Any, enters: Callable[..., Any], exits: Callable[..., Any]
-    ) -> None:
+    def __init__(self, manager: Any, enters: Callable[..., Any], exits: Callable[..., Any]) -> None:
         self._manager = manager
         self._enters, self._exits = enters, exits
         is_known = isinstance(manager, contextlib.suppress)

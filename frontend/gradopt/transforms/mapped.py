@@ -187,9 +187,7 @@ def by_pieces(
     for condition, function in zip(conditions, functions, strict=True):
         if callable(function):
             call = rewritten_here(function)
-            assign(
-                result, condition, array[condition], lambda some, f=call: f(some, *args, **kw)
-            )
+            assign(result, condition, array[condition], lambda some, f=call: f(some, *args, **kw))
         else:
             result[condition] = function
     return result
