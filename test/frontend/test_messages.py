@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.interpolate
 import scipy.linalg
+import scipy.ndimage
 import scipy.optimize
 import scipy.signal
 import scipy.spatial
@@ -144,7 +145,16 @@ def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedEr
         (lambda x: scipy.stats.levy_stable.pdf(x, 1.3, 0.2), "scipy.stats.levy_stable.pdf", "its formula"),
         (lambda x: scipy.stats.fisher_exact(x), "scipy.stats.fisher_exact", "its formula"),
         (lambda x: scipy.interpolate.splprep([x, x]), "scipy.interpolate.splprep", "its formula"),
-        (lambda x: scipy.signal.find_peaks(x), "scipy.signal.find_peaks", "its result jumps"),
+        (
+            lambda x: scipy.signal.find_peaks_cwt(x, [1, 2]),
+            "scipy.signal.find_peaks_cwt",
+            "use scipy.signal.find_peaks",
+        ),
+        (
+            lambda x: scipy.ndimage.distance_transform_cdt(x),
+            "scipy.ndimage.distance_transform_cdt",
+            "its result jumps",
+        ),
         (lambda x: scipy.signal.firls(3, [0, 1], x[:2]), "scipy.signal.firls", "that are known"),
         (lambda x: np.rec.fromarrays([x]), "numpy.rec.fromarrays", "other functions"),
         (lambda x: np.ma.array(x), "numpy.ma.array", "choose elements with numpy.where"),

@@ -101,8 +101,8 @@ _INSTEAD = [
         "take the derivatives; to differentiate a fit, use gradopt.custom_root",
     ),
     (
-        r"\.optimize\.linear_sum_assignment$|\.ndimage\.(label|find_objects|watershed_ift"
-        r"|distance_transform_\w+)$|\.signal\.(find_peaks\w*|peak_\w+|argrel\w+)$",
+        r"\.optimize\.linear_sum_assignment$|\.ndimage\.(find_objects|watershed_ift"
+        r"|distance_transform_\w+)$",
         "its result jumps, and has no derivative: compute it before the call, or by "
         "gradopt.pure_callback, and take elements by it",
     ),
