@@ -288,3 +288,59 @@ def test_loops_use_up_what_they_make() -> None:
         return total
 
     assert True in rolled(agrees(f, X))
+
+
+PYTHONS: dict[str, Callable[[Any], Any]] = {
+    "range": lambda x: iter(range(10)),
+    "list": lambda x: iter([1.0, 2.0, 3.0]),
+    "array": lambda x: iter(x),
+    "generator": lambda x: (2 * v for v in x),
+    "map": lambda x: map(abs, x),
+    "filter": lambda x: filter(None, [1.0, 2.0]),
+    "reversed": lambda x: reversed([1.0, 2.0, 3.0]),
+}
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_pythons_iterators_are_not_silently_used_up(name: str) -> None:
+    """While it is traced a loop goes through all elements, where only the run knows its end."""
+
+    def left(items: Any, x: Any) -> Any:
+        total = 0.0
+        for v in items:
+            if x[0] * v > 0.5:
+                break
+            total = total + v
+        return total
+
+    def looped(x: Any) -> Any:
+        items = PYTHONS[name](x)
+        total = left(items, x)
+        for v in items:
+            total = total * 0.5 + v
+        return total
+
+    def asked(x: Any) -> Any:
+        items = PYTHONS[name](x)
+        return left(items, x) + next(items, 9.0)
+
+    def enumerated(x: Any) -> Any:
+        items, total = PYTHONS[name](x), 0.0
+        for i, v in enumerate(items):
+            if x[0] * v > 0.5:
+                break
+            total = total + i * v
+        return total + sum(items)
+
+    def within(x: Any) -> Any:
+        items = PYTHONS[name](x)
+        return left((v for _, v in enumerate(items)), x) + sum(items)
+
+    for f in looped, asked, enumerated, within:
+        with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
+            go.compile(f)(X)
+
+    def once(x: Any) -> Any:
+        return left(PYTHONS[name](x), x) + left(PYTHONS[name](x), 2 * x)
+
+    agrees(once, X)

@@ -22,7 +22,16 @@ from gradopt.array.operators import in_place_of, with_traced
 from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED, kind_of
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
-from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
+from gradopt.control.containers import (
+    are_elsewhere,
+    are_left,
+    changes,
+    made,
+    note_sources,
+    refuse_elsewhere,
+    require_not_left,
+    spread_of,
+)
 from gradopt.control.effects import print_later, warn_later
 from gradopt.control.foreign import noting
 from gradopt.control.nditer import nditer_of
@@ -581,6 +590,10 @@ def callee(function: Any, package: str) -> Any:
         call = functools.partial(_with_functions, call, package)
     if _is_among(function, _ITERATORS):
         call = _making(call)
+    if _is_among(function, _ITERATORS | _HIGHER):
+        call = functools.partial(_with_sources, call)
+    if are_left():
+        call = functools.partial(_of_known, call)
     return noting(function, call) if scope.in_part else call
 
 
@@ -644,6 +657,17 @@ def _with_functions(call: Callable[..., Any], package: str, *args: Any, **kwargs
 
     named = {name: rewritten(arg) for name, arg in kwargs.items()}
     return call(*map(rewritten, args), **named)
+
+
+def _with_sources(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call that may make an iterator, which goes through others."""
+    return note_sources(call(*args, **kwargs), args)
+
+
+def _of_known(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call that may go through iterators."""
+    require_not_left((*args, *kwargs.values()))
+    return call(*args, **kwargs)
 
 
 def _making(call: Callable[..., Any]) -> Callable[..., Any]:

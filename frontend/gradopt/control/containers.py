@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from types import CellType
+from types import CellType, GeneratorType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -37,7 +37,7 @@ from gradopt.control.parts import (
     value_of,
 )
 from gradopt.control.sharing import is_concrete, may_be, may_be_concrete, memory
-from gradopt.errors import SourceLocation, TraceIndexError
+from gradopt.errors import SourceLocation, TraceIndexError, UnsupportedError
 from gradopt.ir import checks, prims
 from gradopt.ir.affine import between
 from gradopt.ir.current import current_scope
@@ -117,10 +117,66 @@ def made(container: Any) -> Any:
     return container
 
 
-def require_own(value: Any) -> None:
-    """Raises for an iterator that a part uses up, and has not made."""
+# Iterators of Python's that a loop has left where only the run knows; those that others go through.
+_LEFT, _SOURCES = "left iterators", "sources of iterators"
+
+
+def note_sources(iterator: Any, sources: Sequence[Any]) -> Any:
+    """Notes which iterators an iterator goes through; it is given back."""
     scope = current_scope()
-    if scope is None or not scope.in_part or not isinstance(value, Iterator):
+    found = [source for source in sources if isinstance(source, Iterator)]
+    if scope is not None and found and isinstance(iterator, Iterator):
+        scope.trace.notes.setdefault(_SOURCES, {})[id(iterator)] = iterator, found
+    return iterator
+
+
+def note_left(iterator: Any) -> None:
+    """Notes that a loop has left an iterator of Python's, at an element that only the run knows."""
+    scope = current_scope()
+    if scope is None:
+        return
+    leave: Any = getattr(iterator, "left", None)
+    if type(iterator).__module__.startswith("gradopt."):
+        if leave is not None:
+            leave(None)
+        return
+    left = scope.trace.notes.setdefault(_LEFT, {})
+    if id(iterator) in left:
+        return
+    left[id(iterator)] = iterator
+    sources = [*scope.trace.notes.get(_SOURCES, {}).get(id(iterator), (None, ()))[1]]
+    if isinstance(iterator, GeneratorType) and iterator.gi_frame is not None:
+        sources += iterator.gi_frame.f_locals.values()
+    for source in sources:
+        if isinstance(source, Iterator):
+            note_left(source)
+
+
+def require_not_left(values: Sequence[Any]) -> None:
+    """Raises if a loop has left one of these iterators."""
+    scope = current_scope()
+    left = {} if scope is None else scope.trace.notes.get(_LEFT, {})
+    if left and any(id(value) in left for value in values):
+        raise UnsupportedError(
+            "an iterator is gone through again of which a loop took some elements: which ones are "
+            "left is known only when the compiled code runs; make a new one",
+            source_location(),
+        )
+
+
+def are_left() -> bool:
+    """Whether there are such iterators."""
+    scope = current_scope()
+    return scope is not None and bool(scope.trace.notes.get(_LEFT))
+
+
+def require_own(value: Any) -> None:
+    """Raises for an iterator that a part uses up, and has not made; or that a loop has left."""
+    scope = current_scope()
+    if scope is None or not isinstance(value, Iterator):
+        return
+    require_not_left([value])
+    if not scope.in_part:
         return
     entry = _notes(scope.trace)[0].get(id(value))
     if entry is None or entry[1] is not scope:

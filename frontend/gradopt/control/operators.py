@@ -28,7 +28,9 @@ from gradopt.control.containers import (
     UncarriedContainerError,
     changes,
     made,
+    note_left,
     refuse_elsewhere,
+    require_not_left,
     require_own,
 )
 from gradopt.control.exceptions import (
@@ -382,6 +384,8 @@ class Operators:
             if left is None or left is self.CONTINUE:
                 continue
             if len(left.codes) > 1:
+                if not isinstance(items, Again):
+                    note_left(items)
                 others = items.rest() if isinstance(items, Again) else replayed(items)
                 return self._go_on(
                     site,
@@ -719,6 +723,7 @@ class Operators:
 
     def unpacked(self, value: Any) -> Any:
         """What is assigned to several names."""
+        require_not_left([value])
         return self._iterable(value)
 
     @staticmethod
