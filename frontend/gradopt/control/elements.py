@@ -107,7 +107,8 @@ def _copied(result: Any) -> Any:
     """What a function gave, as it is now."""
     if type(result) in (tuple, list):
         return type(result)([_copied(part) for part in result])
-    return np.copy(result) if isinstance(result, Handle) and not result._is_scalar else result
+    is_array = isinstance(result, Handle) and not result._is_scalar
+    return result.copy() if is_array else result  # pyright: ignore
 
 
 def _stacked(elements: list[Any]) -> Any:
@@ -145,7 +146,7 @@ def _first(arg: Any, place: int | str, vectorize: Any) -> Any:
     """The first element of an argument, or all of one that is given as a whole."""
     if place in (vectorize.excluded or ()):
         return arg
-    array = handle_of(arg)
+    array: Any = handle_of(arg)
     return array[(0,) * array.ndim]
 
 

@@ -18,7 +18,7 @@ from gradopt.ir.current import current_scope
 from gradopt.rewrite.functions import HEAP_TYPE, is_users, special_methods
 
 _ARITHMETIC = "add sub mul truediv floordiv mod pow lshift rshift and or xor matmul"
-_SYMBOLS = dict(
+_SYMBOLS: dict[str, str] = dict(
     zip(
         _ARITHMETIC.split(),
         ["+", "-", "*", "/", "//", "%", "**", "<<", ">>", "&", "|", "^", "@"],
@@ -38,7 +38,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     name: getattr(operator, f"__{name}__") for name in ("lt", "le", "eq", "ne", "gt", "ge")
 }
 _REFLECTED = {"lt": "gt", "le": "ge", "eq": "eq", "ne": "ne", "gt": "lt", "ge": "le"}
-_COMPARISONS = dict(zip(COMPARE, ["<", "<=", "==", "!=", ">", ">="], strict=True))
+_COMPARISONS: dict[str, str] = dict(zip(COMPARE, ["<", "<=", "==", "!=", ">", ">="], strict=True))
 
 # Classes without special methods of the user's; others are looked at each time.
 PLAIN: set[type] = set()
