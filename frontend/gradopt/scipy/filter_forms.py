@@ -399,8 +399,8 @@ def minimum_phase(
 
     Args:
         h: the coefficients of the filter, a vector of at least 3.
-        method: "homomorphic", by the cepstrum (Oppenheim and Schafer, chapter 12), or "hilbert", of
-            a filter with equal ripples.
+        method: "homomorphic", by the cepstrum (Oppenheim and Schafer, chapter 12); "hilbert" is not
+            supported.
         n_fft: the number of points of the transforms.
         half: whether the filter has half of the length, and the root of the response.
 
