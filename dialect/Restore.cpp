@@ -309,9 +309,20 @@ void grad::mergeRestored(Block &block) {
     loop.erase();
     loop = nullptr;
   }
-  for (scf::ForOp loop : loops)
-    if (loop)
-      loop->removeAttr(kRestored);
+  for (scf::ForOp loop : loops) {
+    if (!loop)
+      continue;
+    loop->removeAttr(kRestored);
+    // What reads the array as it was before comes first: it can be in place.
+    Operation *first = nullptr;
+    for (Operation *user : loop->getUsers()) {
+      user = block.findAncestorOpInBlock(*user);
+      if (user && (!first || user->isBeforeInBlock(first)))
+        first = user;
+    }
+    if (first && loop.getNumResults() == 1)
+      loop->moveBefore(first);
+  }
 }
 
 void grad::forgetRestored(Operation *root) {
