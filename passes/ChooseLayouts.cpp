@@ -154,6 +154,7 @@ private:
            !isWhole(op);
   }
 
+  void countNeighbours(ArrayRef<Operation *> accesses);
   double countLines(Operation *access, ArrayRef<int64_t> order) const;
   double countCopies() const;
   SmallVector<int64_t> getPermutation(int64_t fullRank) const;
@@ -167,6 +168,10 @@ private:
   DenseSet<Value> made; ///< Of them, those that another op makes.
   SmallVector<Value> worklist;
   SmallVector<int64_t> order; ///< Of the last dimensions.
+  /// How many indices single elements have that an iteration of a loop
+  /// accesses, by its body and the dimension, which counts from the first of
+  /// the last.
+  DenseMap<std::pair<Block *, int64_t>, int64_t> neighbours;
 };
 
 } // namespace
@@ -287,6 +292,17 @@ bool LaidOutArray::isInside(OpOperand &use) const {
 // Costs
 //===----------------------------------------------------------------------===//
 
+void LaidOutArray::countNeighbours(ArrayRef<Operation *> accesses) {
+  DenseMap<std::pair<Block *, int64_t>, DenseSet<Value>> indices;
+  for (Operation *access : accesses)
+    if (findDirection(access))
+      for (auto [d, index] :
+           llvm::enumerate(getIndices(access).take_back(rank)))
+        indices[{access->getBlock(), d}].insert(index);
+  for (const auto &[place, values] : indices)
+    neighbours[place] = values.size();
+}
+
 /// How many cache lines the part is in that is read or written; more if it has
 /// to be transposed for the other ops.
 double LaidOutArray::countLines(Operation *access,
@@ -297,7 +313,11 @@ double LaidOutArray::countLines(Operation *access,
   double inner = std::clamp<int64_t>(sizes[order.back()], 1, kLineElements);
   int64_t before = shapeOf(part).size() - rank;
   if (std::optional<Direction> direction = findDirection(access))
-    inner = direction->dimension - before == order.back() ? kLineElements : 1;
+    inner = direction->dimension - before == order.back()
+                ? kLineElements
+                : std::clamp<int64_t>(
+                      neighbours.lookup({access->getBlock(), order.back()}), 1,
+                      kLineElements);
   return countRuns(access) * elements *
          (1 / inner + (isReshape(order, sizes) ? 0 : kCopy));
 }
@@ -329,6 +349,7 @@ bool LaidOutArray::choose() {
     for (OpOperand &use : value.getUses())
       if (use.getOperandNumber() == 0 && isPartAccess(use.getOwner()))
         accesses.push_back(use.getOwner());
+  countNeighbours(accesses);
   SmallVector<int64_t> identity = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   auto count = [&](ArrayRef<int64_t> order) {
     double lines = 0;

@@ -26,6 +26,10 @@ Value grad::getPart(Operation *op) {
   return isSlice(op) ? op->getResult(0) : op->getOperand(1);
 }
 
+OperandRange grad::getIndices(Operation *access) {
+  return access->getOperands().drop_front(isSlice(access) ? 1 : 2);
+}
+
 /// What the counter of the loop is multiplied by in an index; none if that is
 /// not known.
 static std::optional<int64_t> findFactor(Value index, scf::ForOp loop,
@@ -61,9 +65,7 @@ std::optional<Direction> grad::findDirection(Operation *access) {
       cast<RankedTensorType>(getPart(access).getType()).getNumElements() != 1)
     return std::nullopt;
   std::optional<Direction> direction;
-  OperandRange indices =
-      access->getOperands().drop_front(isSlice(access) ? 1 : 2);
-  for (auto [d, index] : llvm::enumerate(indices)) {
+  for (auto [d, index] : llvm::enumerate(getIndices(access))) {
     std::optional<int64_t> factor = findFactor(index, loop);
     if (factor == 0)
       continue;

@@ -22,6 +22,9 @@ bool isPartUpdate(Operation *op);
 /// The part.
 Value getPart(Operation *op);
 
+/// The indices of an access with such.
+OperandRange getIndices(Operation *access);
+
 /// The dimension along which a loop goes from one element to the next one, or
 /// to the one before.
 struct Direction {

@@ -223,3 +223,85 @@ func.func @stay(%x: tensor<40x30xf64>, %places: tensor<30xi64>, %at: tensor<i64>
   }
   return %r : tensor<f64>
 }
+
+// -----
+
+// Two elements of each row do not make use of a cache line, but eight do.
+// CHECK-LABEL: func.func @two_of_a_row(
+// CHECK: grad.transpose %{{.*}}, permutation = [1, 0]
+func.func @two_of_a_row(%x: tensor<40x30xf64>) -> tensor<f64> {
+  %i0 = arith.constant 0 : index
+  %i1 = arith.constant 1 : index
+  %i40 = arith.constant 40 : index
+  %i300 = arith.constant 300 : index
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %c0 = grad.constant dense<0> : tensor<i64>
+  %c1 = grad.constant dense<1> : tensor<i64>
+  %r = scf.for %i = %i0 to %i300 step %i1 iter_args(%a = %zero) -> tensor<f64> {
+    %s = scf.for %m = %i0 to %i40 step %i1 iter_args(%b = %a) -> tensor<f64> {
+      %inner = arith.index_cast %m : index to i64
+      %k = tensor.from_elements %inner : tensor<i64>
+      %x0 = grad.dynamic_slice %x[%k, %c0], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y0 = grad.reshape %x0, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z0 = grad.add %b, %y0 : tensor<f64>
+      %x1 = grad.dynamic_slice %x[%k, %c1], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y1 = grad.reshape %x1, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z1 = grad.add %z0, %y1 : tensor<f64>
+      scf.yield %z1 : tensor<f64>
+    }
+    scf.yield %s : tensor<f64>
+  }
+  return %r : tensor<f64>
+}
+
+// CHECK-LABEL: func.func @eight_of_a_row(
+// CHECK-NOT: grad.transpose
+// CHECK: return
+func.func @eight_of_a_row(%x: tensor<40x30xf64>) -> tensor<f64> {
+  %i0 = arith.constant 0 : index
+  %i1 = arith.constant 1 : index
+  %i40 = arith.constant 40 : index
+  %i300 = arith.constant 300 : index
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %c0 = grad.constant dense<0> : tensor<i64>
+  %c1 = grad.constant dense<1> : tensor<i64>
+  %c2 = grad.constant dense<2> : tensor<i64>
+  %c3 = grad.constant dense<3> : tensor<i64>
+  %c4 = grad.constant dense<4> : tensor<i64>
+  %c5 = grad.constant dense<5> : tensor<i64>
+  %c6 = grad.constant dense<6> : tensor<i64>
+  %c7 = grad.constant dense<7> : tensor<i64>
+  %r = scf.for %i = %i0 to %i300 step %i1 iter_args(%a = %zero) -> tensor<f64> {
+    %s = scf.for %m = %i0 to %i40 step %i1 iter_args(%b = %a) -> tensor<f64> {
+      %inner = arith.index_cast %m : index to i64
+      %k = tensor.from_elements %inner : tensor<i64>
+      %x0 = grad.dynamic_slice %x[%k, %c0], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y0 = grad.reshape %x0, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z0 = grad.add %b, %y0 : tensor<f64>
+      %x1 = grad.dynamic_slice %x[%k, %c1], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y1 = grad.reshape %x1, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z1 = grad.add %z0, %y1 : tensor<f64>
+      %x2 = grad.dynamic_slice %x[%k, %c2], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y2 = grad.reshape %x2, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z2 = grad.add %z1, %y2 : tensor<f64>
+      %x3 = grad.dynamic_slice %x[%k, %c3], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y3 = grad.reshape %x3, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z3 = grad.add %z2, %y3 : tensor<f64>
+      %x4 = grad.dynamic_slice %x[%k, %c4], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y4 = grad.reshape %x4, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z4 = grad.add %z3, %y4 : tensor<f64>
+      %x5 = grad.dynamic_slice %x[%k, %c5], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y5 = grad.reshape %x5, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z5 = grad.add %z4, %y5 : tensor<f64>
+      %x6 = grad.dynamic_slice %x[%k, %c6], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y6 = grad.reshape %x6, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z6 = grad.add %z5, %y6 : tensor<f64>
+      %x7 = grad.dynamic_slice %x[%k, %c7], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %y7 = grad.reshape %x7, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %z7 = grad.add %z6, %y7 : tensor<f64>
+      scf.yield %z7 : tensor<f64>
+    }
+    scf.yield %s : tensor<f64>
+  }
+  return %r : tensor<f64>
+}
