@@ -54,6 +54,15 @@ Type workLike(Value x, int64_t size) {
   return RankedTensorType::get({size}, typeOf(x).getElementType());
 }
 bool isComplex(Value x) { return isa<ComplexType>(typeOf(x).getElementType()); }
+/// As many elements as before, or those that have `bytes` where real matrices
+/// of this size are factored several at once.
+int64_t withLanes(Value x, int64_t most, int64_t elements, int64_t bytes) {
+  Matrices a(x);
+  if (isComplex(x) || std::max(a.rows, a.columns) > most)
+    return elements;
+  int64_t size = typeOf(x).getElementTypeBitWidth() / 8;
+  return std::max(elements, int64_t(llvm::divideCeil(bytes, size)));
+}
 Type integers(PatternRewriter &rewriter, int64_t size) {
   return RankedTensorType::get({size}, rewriter.getI32Type());
 }
@@ -91,19 +100,26 @@ LogicalResult lower(QrOp op, PatternRewriter &rewriter) {
 
 LogicalResult lower(EighOp op, PatternRewriter &rewriter) {
   int64_t n = Matrices(op.getA()).rows;
-  return callRoutine(
-      op, rewriter, lapack::Eigh,
-      op.getVectors().use_empty() ? 0 : lapack::HasVectors, op.getA(),
-      {workLike(op.getA(), lapack::getEighWork(n, isComplex(op.getA()))),
-       integers(rewriter, lapack::getEighIntegers(n))});
+  int64_t work = withLanes(op.getA(), lapack::kMostInEighLanes,
+                           lapack::getEighWork(n, isComplex(op.getA())),
+                           lapack::getLaneEighBytes(n));
+  return callRoutine(op, rewriter, lapack::Eigh,
+                     op.getVectors().use_empty() ? 0 : lapack::HasVectors,
+                     op.getA(),
+                     {workLike(op.getA(), work),
+                      integers(rewriter, lapack::getEighIntegers(n))});
 }
 
 LogicalResult lower(SvdOp op, PatternRewriter &rewriter) {
   Matrices a(op.getA());
   bool hasVectors = !op.getU().use_empty() || !op.getVh().use_empty();
+  int64_t columns = Matrices(op.getU()).columns,
+          rows = Matrices(op.getVh()).rows;
   int64_t work =
-      lapack::getSvdWork(a.rows, a.columns, Matrices(op.getU()).columns,
-                         Matrices(op.getVh()).rows, isComplex(op.getA()));
+      withLanes(op.getA(), lapack::kMostInSvdLanes,
+                lapack::getSvdWork(a.rows, a.columns, columns, rows,
+                                   isComplex(op.getA())),
+                lapack::getLaneSvdBytes(a.rows, a.columns, columns, rows));
   return callRoutine(
       op, rewriter, lapack::Svd, hasVectors ? lapack::HasVectors : 0, op.getA(),
       {workLike(op.getA(), work),

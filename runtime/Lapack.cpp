@@ -10,13 +10,15 @@
 // Else they are transposed on the way, so that signs and orders are NumPy's.
 //
 // Small matrices, and all where there is no library, are factored by loops; for
-// eigenvalues of general matrices there is the library only.
+// eigenvalues of general matrices there is the library only. Spectra of small
+// real matrices are found for several of them at once.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Lapack.h"
 #include "runtime/BusySection.h"
 #include "runtime/FactorLoops.h"
+#include "runtime/LaneStacks.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/SylvesterLoops.h"
 
@@ -489,6 +491,15 @@ void copyInto(const gradopt_buffer &from, const gradopt_buffer &to) {
   std::memcpy(to.data, from.data, size_t(countOf(to, 0)) * sizeof(T));
 }
 
+/// Whether matrices are factored in lanes. A bundle may be older than the
+/// library, and have less memory for that than they need.
+template <typename T>
+bool areInLanes(int64_t m, int64_t n, int64_t most, const gradopt_buffer &work,
+                int64_t bytes) {
+  return smaller(m, n) > 0 && larger(m, n) <= most &&
+         work.shape[0] * int64_t(sizeof(T)) >= bytes;
+}
+
 template <typename T>
 void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
          const gradopt_buffer *outs) {
@@ -539,6 +550,11 @@ void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
   }
   case Eigh: {
     Stack values(outs[0], 1), vectors(outs[1], 2), status(outs[2], 0);
+    if constexpr (!kIsComplex<T>)
+      if (areInLanes<T>(n, n, kMostInEighLanes, outs[3], getLaneEighBytes(n)))
+        return laneEigh(count, a.at<const T>(0), n, values.at<T>(0),
+                        flags & HasVectors ? vectors.at<T>(0) : nullptr,
+                        status.at<int32_t>(0), outs[3].data);
     for (int64_t i = 0; i < count; ++i)
       *status.at<int32_t>(i) =
           factorEigh(a.at<const T>(i), n, values.at<Part<T>>(i),
@@ -548,6 +564,16 @@ void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
   }
   case Svd: {
     Stack u(outs[0], 2), s(outs[1], 1), vh(outs[2], 2), status(outs[3], 0);
+    if constexpr (!kIsComplex<T>) {
+      int64_t c = u.sizes[1], d = vh.sizes[0];
+      bool hasVectors = flags & HasVectors;
+      if (areInLanes<T>(m, n, kMostInSvdLanes, outs[4],
+                        getLaneSvdBytes(m, n, c, d)))
+        return laneSvd(count, a.at<const T>(0), m, n,
+                       hasVectors ? u.at<T>(0) : nullptr, c, s.at<T>(0),
+                       hasVectors ? vh.at<T>(0) : nullptr, d,
+                       status.at<int32_t>(0), outs[4].data);
+    }
     for (int64_t i = 0; i < count; ++i)
       *status.at<int32_t>(i) = factorSvd(
           a.at<const T>(i), m, n, u.at<T>(i), u.sizes[1], s.at<Part<T>>(i),

@@ -83,6 +83,25 @@ constexpr int64_t kBlock = 32;
 constexpr int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/// Real matrices with at most so many rows and columns are factored several at
+/// once, in the lanes of vectors. Larger ones take less time in a library, if
+/// there is but one.
+constexpr int64_t kMostInEighLanes = 32, kMostInSvdLanes = 16, kLanes = 8;
+
+/// The bytes of memory that these need, wherever it begins.
+constexpr int64_t getLaneBytes(int64_t inEachLane, int64_t inOne = 0) {
+  return (inEachLane * kLanes + inOne) * int64_t(sizeof(double)) + 64;
+}
+constexpr int64_t getLaneEighBytes(int64_t n) {
+  return getLaneBytes(2 * n * n + 5 * n);
+}
+constexpr int64_t getLaneSvdBytes(int64_t m, int64_t n, int64_t columnsOfU,
+                                  int64_t rowsOfVh) {
+  int64_t k = smaller(m, n), length = larger(m, n);
+  return getLaneBytes(k * length + k + k * k,
+                      (larger(columnsOfU, rowsOfVh) + 1) * length);
+}
+
 /// The elements of `work`, for one matrix of m x n after the other.
 constexpr int64_t getQrWork(int64_t m, int64_t n) {
   return smaller(m, n) + kBlock * larger(larger(m, n), 1);

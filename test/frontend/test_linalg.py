@@ -37,6 +37,28 @@ def check_values(function: Callable[..., Any], *args: Array, rtol: float = 1e-9)
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol * scale)
 
 
+def check_vectors(function: Callable[..., Any], a: Array) -> None:
+    """The same where there are vectors: each may have the other sign, further ones any turn."""
+    want, got = function(a), go.compile(function)(a)
+    assert type(got) is type(want)
+    for one, other in zip(got, want, strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+    values = 0 if len(want) == 2 else 1
+    k = want[values].shape[-1]
+    columns = [result[1 - values][..., :k] for result in (got, want)]
+    signs = np.sign(np.sum(columns[0] * columns[1], axis=-2, keepdims=True))
+    pairs = [(got[values], want[values]), (columns[0] * signs, columns[1])]
+    if values:
+        rows = [np.swapaxes(result[2], -1, -2) for result in (got, want)]
+        pairs.append((rows[0][..., :k] * signs, rows[1][..., :k]))
+        pairs += [
+            (projector(one[..., k:]), projector(other[..., k:]))
+            for one, other in (rows, (got[0], want[0]))
+        ]
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max(initial=1))
+
+
 # Of square matrices.
 SQUARE: dict[str, Callable[..., Any]] = {
     "inv": np.linalg.inv,
@@ -65,6 +87,7 @@ ANY: dict[str, Callable[..., Any]] = {
     "pinv with a cutoff": lambda a: np.linalg.pinv(a, 0.3),
     "matrix_rank": np.linalg.matrix_rank,
 }
+VECTORS = ("eigh", "svd", "thin svd")
 NORMS: dict[str, Callable[..., Any]] = {
     **{
         f"norm {order}": lambda a, order=order: np.linalg.norm(a, order, axis=(-2, -1))
@@ -81,7 +104,9 @@ CONDITIONS = {f"cond {p}": lambda a, p=p: np.linalg.cond(a, p) for p in (1, -1, 
 @pytest.mark.parametrize("batch", [(), (3,), (0,)])
 @pytest.mark.parametrize("name", [*SQUARE, *SYMMETRIC])
 def test_functions_of_square_matrices(name: str, batch: tuple[int, ...], n: int) -> None:
-    if name in SQUARE:
+    if name in VECTORS:
+        check_vectors(SYMMETRIC[name], positive(*batch, n, n))
+    elif name in SQUARE:
         check_values(SQUARE[name], regular(*batch, n, n))
     else:
         check_values(SYMMETRIC[name], positive(*batch, n, n))
@@ -90,7 +115,8 @@ def test_functions_of_square_matrices(name: str, batch: tuple[int, ...], n: int)
 @pytest.mark.parametrize("shape", [(1, 1), (3, 3), (5, 2), (2, 5), (2, 4, 3), (40, 30), (30, 40)])
 @pytest.mark.parametrize("name", [*ANY, *NORMS])
 def test_functions_of_any_matrices(name: str, shape: tuple[int, ...]) -> None:
-    check_values({**ANY, **NORMS}[name], normal(*shape))
+    check = check_vectors if name in VECTORS else check_values
+    check({**ANY, **NORMS}[name], normal(*shape))
 
 
 @pytest.mark.parametrize("order", [np.inf, 1, 2])
@@ -115,7 +141,7 @@ def test_condition_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", [*SQUARE, *SYMMETRIC, *ANY, *NORMS])
 def test_single_precision_stays(name: str) -> None:
     function = {**SQUARE, **SYMMETRIC, **ANY, **NORMS}[name]
-    if name in ("svd", "thin svd", "eigh"):
+    if name in VECTORS:
         # The signs of vectors are those of rounding errors.
         check_values(lambda a: squares(function(a)), positive(4, 4).astype("f4"), rtol=2e-3)
     else:
