@@ -71,15 +71,40 @@ LogicalResult lower(CholeskyOp op, PatternRewriter &rewriter) {
   return callRoutine(op, rewriter, lapack::Cholesky, 0, op.getA());
 }
 
+bool isCall(Operation *op, lapack::Routine routine) {
+  auto call = dyn_cast_if_present<LapackIntoOp>(op);
+  return call && call.getRoutine() == lapack::kNames[routine];
+}
+
+/// Whether factors of `grad.lu`, lowered or not, lie as LAPACK leaves them,
+/// which saves a copy: they do where there are systems to be solved, and nobody
+/// else who reads them. Small ones may be those of a device.
+bool areColumnMajor(Value factors) {
+  Matrices size(factors);
+  Operation *op = factors.getDefiningOp();
+  if (!isa_and_present<LuOp>(op) && !isCall(op, lapack::Lu))
+    return false;
+  return size.rows == size.columns && size.rows > FactorKernel::kMostRows &&
+         llvm::all_of(factors.getUses(), [](OpOperand &use) {
+           Operation *user = use.getOwner();
+           if (auto solve = dyn_cast<LuSolveOp>(user))
+             return &use == &solve.getFactorsMutable();
+           return isCall(user, lapack::LuSolve) && use.getOperandNumber() == 0;
+         });
+}
+
 LogicalResult lower(LuOp op, PatternRewriter &rewriter) {
   Matrices a(op.getA());
-  return callRoutine(op, rewriter, lapack::Lu, 0, op.getA(),
-                     workLike(op.getA(), a.rows * a.columns));
+  bool isColumnMajor = areColumnMajor(op.getFactors());
+  return callRoutine(
+      op, rewriter, lapack::Lu, isColumnMajor ? lapack::IsColumnMajor : 0,
+      op.getA(), workLike(op.getA(), isColumnMajor ? 1 : a.rows * a.columns));
 }
 
 LogicalResult lower(LuSolveOp op, PatternRewriter &rewriter) {
-  return callRoutine(op, rewriter, lapack::LuSolve,
-                     op.getTransposed() ? lapack::IsTransposed : 0,
+  int64_t flags = (op.getTransposed() ? lapack::IsTransposed : 0) |
+                  (areColumnMajor(op.getFactors()) ? lapack::IsColumnMajor : 0);
+  return callRoutine(op, rewriter, lapack::LuSolve, flags,
                      {op.getFactors(), op.getPivots(), op.getRhs()});
 }
 

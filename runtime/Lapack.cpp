@@ -212,19 +212,23 @@ template <typename T> int factorCholesky(const T *a, int64_t n, T *l) {
 
 template <typename T>
 int factorLu(const T *a, int64_t m, int64_t n, T *lu, int32_t *pivots,
-             int64_t *permutation, T *work) {
+             int64_t *permutation, T *work, bool isColumnMajor) {
   int status = 0;
   const AllFunctions<T> *found = functionsFor<T>(smaller(m, n));
   if (found && larger(m, n) <= std::numeric_limits<int>::max()) {
-    transposeInto(a, m, n, work);
+    T *columnMajor = isColumnMajor ? lu : work;
+    transposeInto(a, m, n, columnMajor);
     int rows = int(m), columns = int(n);
-    found->getrf(&rows, &columns, work, &rows, pivots, &status);
-    transposeInto(work, n, m, lu);
+    found->getrf(&rows, &columns, columnMajor, &rows, pivots, &status);
+    if (!isColumnMajor)
+      transposeInto(work, n, m, lu);
     for (int64_t i = 0; i < smaller(m, n); ++i)
       --pivots[i];
   } else {
     std::memcpy(lu, a, size_t(m * n) * sizeof(T));
     status = loopLu(lu, m, n, pivots);
+    if (isColumnMajor)
+      transposeSquare(lu, n);
   }
   for (int64_t i = 0; i < m; ++i)
     permutation[i] = i;
@@ -248,18 +252,22 @@ template <typename T> void swapRows(T *x, int64_t r, int64_t i, int64_t j) {
 
 template <typename T>
 void solveLu(const T *lu, int64_t n, const int32_t *pivots, T *x, int64_t r,
-             bool transposed) {
+             bool transposed, bool isColumnMajor) {
   // Of another's numbers, none leads out of x.
   auto pivot = [&](int64_t i) { return smaller(larger(pivots[i], 0), n - 1); };
+  // By rows, column-major factors are transposes: L is an upper triangle.
+  int64_t lower = IsLeft | IsUnit | (isColumnMajor ? 0 : IsLower),
+          upper = IsLeft | (isColumnMajor ? IsLower : 0),
+          turn = transposed == isColumnMajor ? 0 : IsTransposed;
   if (!transposed) {
     for (int64_t i = 0; i < n; ++i)
       swapRows(x, r, i, pivot(i));
-    solveTriangular(lu, n, x, n, r, IsLeft | IsLower | IsUnit);
-    solveTriangular(lu, n, x, n, r, IsLeft);
+    solveTriangular(lu, n, x, n, r, lower | turn);
+    solveTriangular(lu, n, x, n, r, upper | turn);
     return;
   }
-  solveTriangular(lu, n, x, n, r, IsLeft | IsTransposed);
-  solveTriangular(lu, n, x, n, r, IsLeft | IsLower | IsUnit | IsTransposed);
+  solveTriangular(lu, n, x, n, r, upper | turn);
+  solveTriangular(lu, n, x, n, r, lower | turn);
   for (int64_t i = n - 1; i >= 0; --i)
     swapRows(x, r, i, pivot(i));
 }
@@ -520,9 +528,10 @@ void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
     Stack factors(outs[0], 2), pivots(outs[1], 1), permutation(outs[2], 1),
         status(outs[3], 0);
     for (int64_t i = 0; i < count; ++i)
-      *status.at<int32_t>(i) = factorLu(
-          a.at<const T>(i), m, n, factors.at<T>(i), pivots.at<int32_t>(i),
-          permutation.at<int64_t>(i), static_cast<T *>(outs[4].data));
+      *status.at<int32_t>(i) =
+          factorLu(a.at<const T>(i), m, n, factors.at<T>(i),
+                   pivots.at<int32_t>(i), permutation.at<int64_t>(i),
+                   static_cast<T *>(outs[4].data), flags & IsColumnMajor);
     return;
   }
   case LuSolve: {
@@ -530,7 +539,7 @@ void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
     copyInto<T>(inputs[2], outs[0]);
     for (int64_t i = 0; i < count; ++i)
       solveLu(a.at<const T>(i), n, pivots.at<const int32_t>(i), x.at<T>(i),
-              x.sizes[1], flags & IsTransposed);
+              x.sizes[1], flags & IsTransposed, flags & IsColumnMajor);
     return;
   }
   case TriangularSolve: {

@@ -23,7 +23,8 @@ namespace gradopt::runtime::lapack {
 enum Routine : int64_t {
   Cholesky,        ///< T a[n, n] -> T factor[n, n], i32 status
   Lu,              ///< T a[m, n] -> T factors[m, n], i32 pivots[k],
-                   ///< i64 permutation[m], i32 status, T work[m, n]
+                   ///< i64 permutation[m], i32 status, T work[m, n], of which
+                   ///< nothing is needed if factors are column-major
   LuSolve,         ///< T factors[n, n], i32 pivots[n], T b[n, r] -> T x[n, r]
   TriangularSolve, ///< T a[n, n], T b[m, r] -> T x[m, r]
   Qr,              ///< T a[m, n] -> T q[m, c], T r[c, n], T work[...]
@@ -61,12 +62,13 @@ constexpr Counts kCounts[kNumRoutines] = {{1, 2}, {1, 5}, {3, 1}, {2, 1},
 
 /// Flags, each of the routines that it says.
 enum Flag : int64_t {
-  IsTransposed = 1, ///< LuSolve, TriangularSolve, TriangularSylvester
-  IsLeft = 2,       ///< TriangularSolve
-  IsLower = 4,      ///< TriangularSolve
-  IsUnit = 8,       ///< TriangularSolve
-  HasVectors = 16,  ///< Eigh, Svd, Eig: the vectors are asked for
-  IsBelow = 32,     ///< TriangularSylvester
+  IsTransposed = 1,   ///< LuSolve, TriangularSolve, TriangularSylvester
+  IsLeft = 2,         ///< TriangularSolve
+  IsLower = 4,        ///< TriangularSolve
+  IsUnit = 8,         ///< TriangularSolve
+  HasVectors = 16,    ///< Eigh, Svd, Eig: the vectors are asked for
+  IsBelow = 32,       ///< TriangularSylvester
+  IsColumnMajor = 64, ///< Lu, LuSolve: the factors, which are square
 };
 
 /// The status of a routine that there are no loops for, without a library.

@@ -178,6 +178,29 @@ def test_solve(a: tuple[int, ...], b: tuple[int, ...], dtype: str) -> None:
     check_values(np.linalg.solve, left, right)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16"])
+def test_derivatives_of_large_systems(dtype: str) -> None:
+    """Their factors lie in columns, where nobody but solutions reads them."""
+    a, b = regular(3, 40, 40).astype(dtype), normal(3, 40, 2, seed=1).astype(dtype)
+    if dtype == "c16":
+        a, b = a + 1j * normal(3, 40, 40, seed=2), b * (1 - 2j)
+    weights = normal(3, 40, 2, seed=3).astype(dtype)
+    rtol = 1e-4 if dtype == "f4" else 1e-10
+
+    def loss(a: Any, b: Any) -> Any:
+        return np.sum(np.real(weights * np.linalg.solve(a, b)))
+
+    da, db = go.compile_grad(loss, (0, 1))(a, b)
+    x = np.linalg.solve(a, b)
+    want = np.linalg.solve(np.swapaxes(a, -1, -2), weights)
+    np.testing.assert_allclose(db, want, rtol, rtol)
+    np.testing.assert_allclose(da, -want @ np.swapaxes(x, -1, -2), rtol, rtol)
+    # Where the factors are read, too.
+    check_values(lambda a, b: (np.linalg.solve(a, b), np.linalg.det(a)), a, b, rtol=rtol)
+    with pytest.raises(errors.LinAlgError, match="Singular matrix"):
+        go.compile(np.linalg.solve)(np.zeros_like(a), b)
+
+
 @pytest.mark.parametrize("n", [1, 4, 40])
 def test_complex_matrices(n: int) -> None:
     a = regular(2, n, n) + 1j * normal(2, n, n, seed=1)

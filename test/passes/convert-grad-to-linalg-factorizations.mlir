@@ -60,3 +60,34 @@ func.func @spectra(%a: tensor<3x3xf64>) -> (tensor<3xcomplex<f64>>, tensor<3x3xf
   %x = grad.triangular_sylvester %r, %r, %a, transpose = true, below = true : tensor<3x3xf64>, tensor<3x3xf64>, tensor<3x3xf64>
   return %w, %x : tensor<3xcomplex<f64>>, tensor<3x3xf64>
 }
+
+// Factors that only systems are solved with stay as LAPACK makes them.
+// CHECK-LABEL: func.func @system
+func.func @system(%a: tensor<40x40xf64>, %b: tensor<40x2xf64>) -> (tensor<40x2xf64>, tensor<40x2xf64>) {
+  // CHECK: %[[LU:.*]]:5 = grad.lapack_into "lu", flags = 64 {{.*}} tensor<1xf64>)
+  // CHECK: grad.lapack_into "lu_solve", flags = 64 (%[[LU]]#0,
+  // CHECK: grad.lapack_into "lu_solve", flags = 65 (%[[LU]]#0,
+  %lu, %pivots, %order, %status = grad.lu %a : tensor<40x40xf64> -> tensor<40x40xf64>, tensor<40xi32>, tensor<40xi64>, tensor<i32>
+  %x = grad.lu_solve %a, %lu, %pivots, %b, transpose = false : tensor<40x40xf64>, tensor<40x40xf64>, tensor<40xi32>, tensor<40x2xf64>
+  %y = grad.lu_solve %a, %lu, %pivots, %x, transpose = true : tensor<40x40xf64>, tensor<40x40xf64>, tensor<40xi32>, tensor<40x2xf64>
+  return %x, %y : tensor<40x2xf64>, tensor<40x2xf64>
+}
+
+// CHECK-LABEL: func.func @system_and_factors
+func.func @system_and_factors(%a: tensor<40x40xf64>, %b: tensor<40x2xf64>) -> (tensor<40x2xf64>, tensor<40x40xf64>) {
+  // CHECK: grad.lapack_into "lu", flags = 0 {{.*}} tensor<1600xf64>)
+  // CHECK: grad.lapack_into "lu_solve", flags = 0
+  %lu, %pivots, %order, %status = grad.lu %a : tensor<40x40xf64> -> tensor<40x40xf64>, tensor<40xi32>, tensor<40xi64>, tensor<i32>
+  %x = grad.lu_solve %a, %lu, %pivots, %b, transpose = false : tensor<40x40xf64>, tensor<40x40xf64>, tensor<40xi32>, tensor<40x2xf64>
+  return %x, %lu : tensor<40x2xf64>, tensor<40x40xf64>
+}
+
+// Factors as a right side are read as they are.
+// CHECK-LABEL: func.func @system_of_factors
+func.func @system_of_factors(%a: tensor<40x40xf64>) -> tensor<40x40xf64> {
+  // CHECK: grad.lapack_into "lu", flags = 0
+  // CHECK: grad.lapack_into "lu_solve", flags = 0
+  %lu, %pivots, %order, %status = grad.lu %a : tensor<40x40xf64> -> tensor<40x40xf64>, tensor<40xi32>, tensor<40xi64>, tensor<i32>
+  %x = grad.lu_solve %a, %lu, %pivots, %lu, transpose = false : tensor<40x40xf64>, tensor<40x40xf64>, tensor<40xi32>, tensor<40x40xf64>
+  return %x : tensor<40x40xf64>
+}

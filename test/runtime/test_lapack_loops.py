@@ -18,6 +18,8 @@ functions = {
     "eigh": go.compile(np.linalg.eigh),
     "qr": go.compile(lambda a: np.linalg.qr(a, mode="complete")),
     "svd": go.compile(np.linalg.svd),
+    "solve": go.compile(np.linalg.solve),
+    "gradient of solve": go.compile_grad(lambda a, b: np.sum(np.linalg.solve(a, b).real), 1),
 }
 
 
@@ -35,7 +37,7 @@ def orthonormal(columns, tolerance):
 
 checked = 0
 for dtype, tolerance in (("f8", 1e-12), ("c16", 1e-12), ("c8", 1e-4)):
-    for m, n in ((1, 1), (2, 2), (5, 5), (5, 3), (3, 5), (4, 1), (1, 4), (30, 30), (0, 0)):
+    for m, n in ((1, 1), (2, 2), (5, 5), (5, 3), (3, 5), (4, 1), (1, 4), (30, 30), (40, 40), (0, 0)):
         a = rng.normal(size=(m, n))
         if dtype != "f8":
             a = a + 1j * rng.normal(size=(m, n))
@@ -50,6 +52,10 @@ for dtype, tolerance in (("f8", 1e-12), ("c16", 1e-12), ("c8", 1e-4)):
         orthonormal(u, tolerance)
         orthonormal(adjoint(vh), tolerance)
         if m == n:
+            regular, b = a + 3 * n * np.eye(n, dtype=dtype), a[:, :2]
+            agree(functions["solve"](regular, b), np.linalg.solve(regular, b), tolerance)
+            want = np.linalg.solve(regular.T, np.ones_like(b))
+            agree(functions["gradient of solve"](regular, b), want, tolerance)
             positive = a @ adjoint(a) + n * np.eye(n, dtype=dtype)
             agree(functions["cholesky"](positive), np.linalg.cholesky(positive), tolerance)
             lower = np.tril(a, -1)
@@ -72,4 +78,4 @@ def test_factorisations_without_a_library() -> None:
     run = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["28"]
+    assert done.stdout.split() == ["31"]
