@@ -137,13 +137,14 @@ def _returns(stmts: Iterable[ast.AST]) -> bool:
 
 
 def always_leaves(stmts: Sequence[ast.stmt]) -> bool:
-    """Whether what stands behind these statements is never reached."""
+    """Whether what stands behind these statements is never reached.
+
+    What stands behind a `with` may be: its manager can end an exception.
+    """
     for stmt in stmts:
         if isinstance(stmt, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
             return True
         if isinstance(stmt, ast.If) and always_leaves(stmt.body) and always_leaves(stmt.orelse):
-            return True
-        if isinstance(stmt, ast.With) and always_leaves(stmt.body):
             return True
     return False
 
@@ -236,7 +237,14 @@ class Liveness:
         if isinstance(stmt, ast.With):
             first = [item.context_expr for item in stmt.items]
             names = [item.optional_vars for item in stmt.items if item.optional_vars]
-            return used(first) | (self._block(stmt.body, out, targets) - bound(names))
+            always = self._always
+            if any(isinstance(node, ast.Raise) for node in inside(stmt.body)):
+                # It leads behind the statement, if a manager ends it.
+                self._always |= out
+                targets = targets._replace(on_return=targets.on_return | out)
+            body = self._block(stmt.body, out, targets)
+            self._always = always
+            return used(first) | (body - bound(names))
         if isinstance(stmt, (ast.Try, ast.Match)) or hasattr(stmt, "handlers"):
             return self._anyhow(stmt, out, targets)
         names = bound([stmt]) - used_targets(stmt)
