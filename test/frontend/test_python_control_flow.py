@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import runpy
 import traceback
 from collections.abc import Callable
@@ -746,3 +747,41 @@ def test_many_branches_that_pass_an_array_on(tmp_path: Path) -> None:
     np.testing.assert_allclose(compiled(x), f(x), rtol=1e-13)
     assert rolled(compiled.lower(x)) == [True]
     go.gradcheck(compiled, (x,))
+
+
+def suppressed(x):
+    y = x
+    with contextlib.suppress(ValueError):
+        y = y * 2
+        raise ValueError("not seen")
+    return y + x
+
+
+def suppressed_in_a_branch(x):
+    y = x
+    if x[0] > 0:
+        with contextlib.suppress(ValueError):
+            raise ValueError("not seen")
+        y = x * 3
+    return y
+
+
+def suppressed_by_a_manager_of_the_users(x):
+    class Manager:
+        def __enter__(self):
+            return 5.0
+
+        def __exit__(self, *raised):
+            return True
+
+    with Manager() as factor:
+        raise ValueError("not seen")
+    return x * factor
+
+
+@pytest.mark.parametrize(
+    "f", [suppressed, suppressed_in_a_branch, suppressed_by_a_manager_of_the_users]
+)
+def test_statements_behind_a_with_whose_manager_ends_an_exception(f):
+    x = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(go.compile(f)(x), f(x))

@@ -313,7 +313,8 @@ class Loop:
             raise _Again
         results, inits, rebuild = self._names(body)
         leaving = body.exit.codes & {BREAK, RETURN}
-        if leaving == body.exit.codes and leaving and isinstance(self._length, int):
+        is_counted = self._sequence is not None and isinstance(self._length, int)
+        if is_counted and leaving and leaving == body.exit.codes:
             raise CannotRollError("the first iteration ends the loop", self._site.place)
         if leaving and any(spread.each for spread in self._entries.spreads):
             raise CannotRollError(
