@@ -366,3 +366,13 @@ def test_methods_of_concrete_arrays_with_traced_arguments(f: Any) -> None:
 def test_concrete_arrays_are_not_written_to() -> None:
     with pytest.raises(MutationError, match="changes a concrete array"):
         go.compile(lambda x: A.put([0], x[0]))(P)
+
+
+@pytest.mark.parametrize("x", [-1.0, 0.5, 2.0])
+def test_piecewise_of_a_number(x):
+    def f(x):
+        return np.piecewise(x, [x < 0, x > 1], [-1.0, lambda v: v * v, lambda v: 3 * v])
+
+    assert go.compile(f)(x) == f(np.asarray(x))
+    slope = {-1.0: 0.0, 0.5: 3.0, 2.0: 4.0}[x]
+    assert go.grad(lambda x: np.sum(f(x)))(x) == slope

@@ -172,6 +172,10 @@ def by_pieces(
     conditions: list[Any] = [
         c if is_traced(c) else np.asarray(c) for c in ([condlist] if is_one else condlist)
     ]
+    if array.ndim == 0:
+        # As NumPy's, functions get an array of one element, or of none.
+        rows = [c.reshape(1) for c in conditions]
+        return by_pieces(assign, array.reshape(1), rows, funclist, *args, **kw).reshape(())
     functions = list(funclist)
     if len(functions) == len(conditions) + 1:
         rest = conditions[0]
