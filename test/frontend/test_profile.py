@@ -201,7 +201,7 @@ def test_programs_on_a_device(cuda: Driver) -> None:
 
     def f(x: Any, n: Any) -> Any:
         x = go.while_loop(lambda x: np.sum(x) < n, step, x)
-        return x + np.linalg.eigvalsh(x.T @ x + np.eye(16)), np.sum(x)
+        return x + np.linalg.eigvalsh(x.T @ x / np.sum(x * x) + np.eye(16)), np.sum(x)
 
     x = np.full((20, 16), 0.01)
     trips, y = 0, x
