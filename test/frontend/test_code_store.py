@@ -165,6 +165,7 @@ def test_one_warning_of_a_process(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     assert done.stdout.split() == ["[2.", "2.]", "[3.", "3.]"]
     assert done.stderr.count("CacheWarning") == 1

@@ -364,7 +364,7 @@ def test_why_a_library_is_not_found(tmp_path: Path) -> None:
     """What is no such library is closed again."""
     source, library = tmp_path / "a.c", tmp_path / "libother.so"
     source.write_text("int other;")
-    subprocess.run(["cc", "-shared", "-fPIC", source, "-o", library], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", source, "-o", library], check=True, timeout=60)
     script = f"""
 from test_cuda_products import check_product
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))

@@ -302,7 +302,7 @@ class Foreign(Dispatcher):
         return "inlined", args, kwargs
 
 
-@pytest.mark.parametrize("value", [object(), "text", {1, 2}, np.datetime64(1, "s"), b"b"])
+@pytest.mark.parametrize("value", [object(), {1, 2}, np.datetime64(1, "s")])
 def test_foreign_arguments_are_flattened_by_the_hook(value):
     f = Foreign()
     for _ in range(2):
