@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -241,3 +243,290 @@ def test_numbers_keep_pythons_operators() -> None:
 
     got, want = go.compile(f)(5, 0.7), f(5, 0.7)
     np.testing.assert_allclose([*got[:1], *got[1], *got[2:]], [*want[:1], *want[1], *want[2:]])
+
+
+class Number:
+    """It can be gone through, and is yet added and multiplied as a number."""
+
+    def __init__(self, v: Any, log: list[str] | None = None) -> None:
+        self.v = v
+        self.log = [] if log is None else log
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.v, self.v])
+
+    def __radd__(self, other: Any) -> Any:
+        self.log.append("add")
+        return self.v + 1.0 if self.v > 0.5 else self.v * len(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        self.log.append("mul")
+        return self.v * 3.0 if self.v > 0.5 else self.v * len(other)
+
+    def __ror__(self, other: Any) -> Any:
+        return self.v * 5.0 if self.v > 0.5 else -self.v
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.v * 7.0
+
+
+SEQUENCES: list[Callable[[], Any]] = [
+    lambda: [1.0, 2.0, 3.0],
+    lambda: (1.0, 2.0),
+    lambda: "abc",
+    lambda: b"ab",
+    lambda: bytearray(b"abcd"),
+    lambda: deque([1.0, 2.0]),
+    lambda: array("d", [1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize("make", SEQUENCES, ids=lambda make: type(make()).__name__)
+@pytest.mark.parametrize("i", [1, 10])
+def test_sequences_leave_operators_to_reflected_methods(make: Callable[[], Any], i: int) -> None:
+    def f(x: Any) -> Any:
+        total = make() + Number(x[i])
+        total += make() * Number(x[i + 1])
+        added = make()
+        added += Number(x[i])
+        repeated = make()
+        repeated *= Number(x[i])
+        return total + added * repeated + (make() | Number(x[i]))
+
+    agrees(f, X)
+
+
+def test_what_has_no_such_operator_leaves_it_to_reflected_methods() -> None:
+    def f(x: Any) -> Any:
+        values: list[Any] = [None, (x, 1), [x], int, np.sum, {1: x}, {2}, Number]
+        return sum([(value | Number(x[i])) * (i + 1) for i, value in enumerate(values)])
+
+    agrees(f, X)
+
+
+def test_reflected_methods_are_asked_once() -> None:
+    def f(x: Any) -> Any:
+        log: list[str] = []
+        total = [1.0] + Number(x[10], log)
+        total += (1, 2) * Number(x[0], log)
+        assert log == ["add", "mul"]
+        return total
+
+    agrees(f, X)
+
+
+class Items(list[Any]):
+    """A list that knows a little of arithmetic."""
+
+    def __radd__(self, other: Any) -> Any:
+        return self[0] * 2 if self[0] > 0.5 else self[0] * 3
+
+    def __mul__(self, other: Any) -> Any:
+        return self[0] * other if self[0] > 0.5 else NotImplemented
+
+
+class Shown(list[Any]):
+    """A list with a special method that is none of arithmetic."""
+
+    def __contains__(self, item: Any) -> bool:
+        return item > 0.5
+
+
+class Half(float):
+    """A subclass of a number of Python's, which is asked first."""
+
+    def __add__(self, other: Any) -> Any:
+        return other * 0.5 if other > 0.5 else other * 0.25
+
+    def __radd__(self, other: Any) -> Any:
+        return other * 0.125
+
+
+class Base:
+    def __add__(self, other: Any) -> Any:
+        return 2.0
+
+    def __radd__(self, other: Any) -> Any:
+        return 3.0
+
+
+class Overriding(Base):
+    def __radd__(self, other: Any) -> Any:
+        return 5.0
+
+
+class Inheriting(Base):
+    pass
+
+
+@pytest.mark.parametrize("i", [0, 11])
+def test_subclasses_of_sequences_and_numbers(i: int) -> None:
+    def f(x: Any) -> Any:
+        total = 3 + Items([x[i]])
+        total += [1, 2] + Items([x[i]])
+        total += 2.0 + Half(1.0) + (Half(1.0) + x[i]) + (x[i] + Half(3.0))
+        total += (Base() + Overriding()) * 7 + (Base() + Inheriting()) * 11
+        shown = Shown([x[i]]) + [2.0] * len(Shown([1, 2]) * 2)
+        shown += Shown([x[i + 0]])
+        shown *= 2
+        again = 2 * shown
+        return total + sum(again) + len(again) + np.sum(Shown([1.0, 2.0]) * x[:2])
+
+    agrees(f, X)
+
+
+def test_joining_and_repeating_what_does_not_fit_raise_pythons_errors() -> None:
+    def added(x: Any) -> Any:
+        return [1.0] + Box()  # pyright: ignore[reportOperatorIssue]
+
+    def repeated(x: Any) -> Any:
+        return (1.0,) * Box()  # pyright: ignore[reportOperatorIssue]
+
+    def repeated_in_place(x: Any) -> Any:
+        text = "abc"
+        text *= Box()  # pyright: ignore[reportOperatorIssue]
+        return text
+
+    def list_of_list(x: Any) -> Any:
+        return Items([x[0]]) + Number(x[0])
+
+    def power(x: Any) -> Any:
+        return Box() ** Box()  # pyright: ignore[reportOperatorIssue]
+
+    for f in added, repeated, repeated_in_place, list_of_list, power:
+        with pytest.raises(TypeError) as wanted:
+            f(X)
+        with pytest.raises(TypeError) as caught:
+            go.compile(f)(X)
+        assert str(caught.value).startswith(str(wanted.value))
+
+
+class Meta(type):
+    """Its methods are of classes, not of their objects."""
+
+    def __add__(cls, other: Any) -> Any:
+        return other * 2 if other > 0.5 else other * 3
+
+    def __or__(cls, other: Any) -> Any:
+        return other * 5.0
+
+    def __lt__(cls, other: Any) -> Any:
+        return other > 0.5
+
+    def __neg__(cls) -> Any:
+        return 13.0
+
+    def __len__(cls) -> int:
+        return 17
+
+    def __bool__(cls) -> bool:
+        return False
+
+
+class Made(metaclass=Meta):
+    def __sub__(self, other: Any) -> Any:
+        return other * 7 if other > 0.5 else other
+
+
+class Bound:
+    """Special methods that Python binds in other ways."""
+
+    scale = 3.0
+
+    @classmethod
+    def __add__(cls, other: Any) -> Any:
+        return other * cls.scale if other > 0.5 else other
+
+    @staticmethod
+    def __mul__(other: Any) -> Any:
+        return other * 2.0 if other > 0.5 else -other
+
+    @staticmethod
+    def __getitem__(key: Any) -> Any:
+        return key * 3.0 if key > 0.5 else key
+
+    @classmethod
+    def __neg__(cls) -> Any:
+        return cls.scale
+
+    @staticmethod
+    def __len__() -> int:
+        return 4
+
+    @classmethod
+    def __lt__(cls, other: Any) -> Any:
+        return other > cls.scale / 6
+
+    @property
+    def __sub__(self) -> Any:
+        return lambda other: other * 11.0
+
+
+@pytest.mark.parametrize("i", [0, 11])
+def test_methods_of_metaclasses_are_those_of_classes(i: int) -> None:
+    def f(x: Any) -> Any:
+        total = (Made + x[i]) + (Made | x[i])  # pyright: ignore
+        total = total + (1.0 if Made < x[i] else 2.0) - -Made + len(Made)  # pyright: ignore
+        return total + (Made() - x[i]) + (1.0 if Made() else 2.0) + (1.0 if Made else 2.0)
+
+    agrees(f, X)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: Made() + 2.0,
+        lambda x: Made() | 2,
+        lambda x: Made() < 1.0,
+        lambda x: -Made(),
+        lambda x: len(Made()),
+    ],
+)
+def test_objects_do_not_have_the_methods_of_metaclasses(f: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError) as wanted:
+        f(X)
+    with pytest.raises(TypeError) as caught:
+        go.compile(f)(X)
+    assert str(caught.value).startswith(str(wanted.value))
+
+
+@pytest.mark.parametrize("i", [0, 11])
+def test_methods_are_bound_as_python_binds_them(i: int) -> None:
+    def f(x: Any) -> Any:
+        b: Any = Bound()
+        total = (b + x[i]) + (b * x[i]) + b[x[i]] - -b + len(b) + (b - x[i])
+        b += x[i]
+        return total + b + (1.0 if Bound() < x[i] else 2.0)  # pyright: ignore
+
+    agrees(f, X)
+
+
+class Without:
+    __add__ = None
+    __radd__ = None
+    __lt__ = None
+    __iadd__ = None
+    __contains__ = None
+    __getitem__ = None
+
+    def __neg__(self) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: Without() + x[0],
+        lambda x: 1.0 + Without(),
+        lambda x: [1.0] + Without(),
+        lambda x: Without() < 1.0,
+        lambda x: 1.0 in Without(),
+        lambda x: Without()[0],
+    ],
+)
+def test_methods_that_are_none_raise_pythons_errors(f: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError) as wanted:
+        f(X)
+    with pytest.raises(TypeError) as caught:
+        go.compile(f)(X)
+    assert str(caught.value).startswith(str(wanted.value))

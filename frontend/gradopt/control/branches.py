@@ -36,7 +36,7 @@ from gradopt.errors import BranchError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
-from gradopt.rewrite.functions import is_users, rewritten
+from gradopt.rewrite.functions import MISSING, is_users, lookup, rewritten
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec, flag_of
 from gradopt.transforms.branches import emit_branches
@@ -48,7 +48,8 @@ def truth(value: Any) -> Any:
         kind: Any = type(value)
         if kind is list:
             refuse_elsewhere(value, 1)
-        own = getattr(kind, "__bool__", None) or getattr(kind, "__len__", None)
+        own = lookup(kind, "__bool__")
+        own = lookup(kind, "__len__") if own is MISSING else own
         if type(own) is not FunctionType or not is_users(own):
             return bool(value)
         answer = rewritten(own)(value)

@@ -59,6 +59,7 @@ from gradopt.rewrite.functions import (
     assigned_globals,
     has_own_init,
     is_users,
+    lookup,
     rewritten,
 )
 from gradopt.transforms.branches import cond
@@ -291,7 +292,7 @@ def _len(value: Any) -> Any:
     if isinstance(value, Handle) and value.ndim:
         return value.shape[0]  # It may be known at run time only.
     refuse_elsewhere(value, 1)
-    own = getattr(type(value), "__len__", None)
+    own = lookup(type(value), "__len__")
     if type(own) is FunctionType and is_users(own):
         return rewritten(own)(value)
     return len(value)  # pyright: ignore[reportArgumentType]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MethodType, WrapperDescriptorType
 from typing import Any
 
 from gradopt.array.handle import Handle, wrap
 from gradopt.control.branches import to_bool, truth
 from gradopt.control.calls import callee, replace
 from gradopt.ir.current import current_scope
-from gradopt.rewrite.functions import HEAP_TYPE, is_users, special_methods
+from gradopt.rewrite.functions import HEAP_TYPE, MISSING, is_users, lookup, special_methods
 
 _ARITHMETIC = "add sub mul truediv floordiv mod pow lshift rshift and or xor matmul"
 _SYMBOLS: dict[str, str] = dict(
@@ -63,17 +63,26 @@ def special(value: Any, name: str, package: str) -> Callable[..., Any] | None:
     kind: type = type(value)
     if kind in PLAIN or current_scope() is None or not _has_own(kind):
         return None
-    found = getattr(kind, name, None)
-    return callee(found, package) if type(found) is FunctionType else None
+    found = lookup(kind, name)
+    if type(found) is FunctionType:
+        return callee(found, package)
+    if type(found) is staticmethod or type(found) is classmethod:
+        call = callee(found.__get__(value, kind), package)
+        return lambda _, *args: call(*args)
+    return None
 
 
-def _asked(kind: Any, name: str, owner: Any, operand: Any, package: str) -> Any:
+def _asked(name: str, owner: Any, operand: Any, package: str) -> Any:
     """What a method of an operand gives; NotImplemented where there is none."""
-    found = getattr(kind, name, None)
-    if found is None or _defers(owner, operand):
+    kind: Any = type(owner)
+    found = lookup(kind, name)
+    if found is MISSING or _defers(owner, operand):
         return NotImplemented
-    is_own = type(found) is FunctionType and is_users(found)
-    return (callee(found, package) if is_own else found)(owner, operand)
+    binds = lookup(type(found), "__get__")
+    bound = found if binds is MISSING else binds(found, owner, kind)
+    inner = bound.__func__ if type(bound) is MethodType else bound
+    is_own = type(inner) is FunctionType and is_users(inner)
+    return (callee(bound, package) if is_own else bound)(operand)
 
 
 def _defers(owner: Any, operand: Any) -> bool:
@@ -81,7 +90,9 @@ def _defers(owner: Any, operand: Any) -> bool:
     if not isinstance(owner, Handle):
         return False
     kind = type(operand)
-    if owner._is_scalar or getattr(kind, "__array_ufunc__", 1) is None:
+    if getattr(kind, "__array_ufunc__", 1) is None:
+        return True
+    if owner._is_scalar and not isinstance(operand, (int, float, complex)):
         return True
     return getattr(operand, "__array_priority__", -1.0) > 0
 
@@ -95,35 +106,83 @@ def binary(name: str, left: Any, right: Any, package: str) -> Any:
     """`left + right`, and the like."""
     if _are_plain(left, right):
         return BINARY[name](left, right)
-    return _arithmetic(name, left, right, package, _SYMBOLS[name])
+    symbol = "** or pow()" if name == "pow" else _SYMBOLS[name]
+    return _arithmetic(name, left, right, package, symbol)
 
 
-def _arithmetic(name: str, left: Any, right: Any, package: str, symbol: str) -> Any:
+def _arithmetic(
+    name: str, left: Any, right: Any, package: str, symbol: str, joins: tuple[str, ...] = ()
+) -> Any:
     one, other = type(left), type(right)
-    backwards = f"__r{name}__"
-    tries = [(one, f"__{name}__", left, right)]
-    if one is not other:
-        tries.append((other, backwards, right, left))
+    tries: list[tuple[str, Any, Any]] = []
+    if _has_number(one, name):
+        tries.append((f"__{name}__", left, right))
+    if one is not other and _has_number(other, name):
+        backwards = f"__r{name}__"
+        tries.append((backwards, right, left))
+        # Python takes the attributes of the classes here.
         overrides = getattr(other, backwards, None) is not getattr(one, backwards, None)
         if issubclass(other, one) and overrides:
             tries.reverse()
-    for kind, method, owner, operand in tries:
-        result = _asked(kind, method, owner, operand, package)
+    for method, owner, operand in tries:
+        result = _asked(method, owner, operand, package)
         if result is not NotImplemented:
             return result
+    for method in (*joins, f"__{name}__"):
+        if _is_sequences(one, method):
+            return _of_sequence(method, left, right)
+    if name == "mul" and _is_sequences(other, "__mul__"):
+        return _of_sequence("__mul__", right, left)
     raise TypeError(
         f"unsupported operand type(s) for {symbol}: {one.__name__!r} and {other.__name__!r}"
     )
+
+
+# Python asks for them where the number methods of neither operand give a result.
+_OF_SEQUENCES = frozenset({"__add__", "__mul__", "__rmul__", "__iadd__", "__imul__"})
+
+
+def _joins(found: Any) -> bool:
+    """Whether an attribute of a class is what a sequence written in C joins or repeats by.
+
+    Such a class has no `__radd__`, as one of numbers that are added has.
+    """
+    if type(found) is not WrapperDescriptorType or found.__name__ not in _OF_SEQUENCES:
+        return False
+    members = vars(found.__objclass__)
+    return "__add__" in members and "__radd__" not in members
+
+
+def _has_number(kind: type, name: str) -> bool:
+    """Whether a class takes part in an operator as numbers do."""
+    found = [lookup(kind, f"__{name}__"), lookup(kind, f"__r{name}__")]
+    return any(one is not MISSING and not _joins(one) for one in found)
+
+
+def _is_sequences(kind: type, method: str) -> bool:
+    """Whether a class joins or repeats by a method as sequences do."""
+    names = ("__mul__", "__rmul__") if method == "__mul__" else (method,)
+    return all(_joins(lookup(kind, name)) for name in names)
+
+
+def _of_sequence(method: str, sequence: Any, operand: Any) -> Any:
+    """What a sequence is, joined or repeated."""
+    kind = type(operand)
+    if "mul" in method and lookup(kind, "__index__") is MISSING:
+        raise TypeError(f"can't multiply sequence by non-int of type {kind.__name__!r}")
+    return lookup(type(sequence), method)(sequence, operand)
 
 
 def in_place(name: str, left: Any, right: Any, package: str) -> Any:
     """What `left += right` assigns, and the like."""
     if _are_plain(left, right):
         return _IN_PLACE[name](left, right)
-    result = _asked(type(left), f"__i{name}__", left, right, package)
-    if result is NotImplemented:
-        return _arithmetic(name, left, right, package, f"{_SYMBOLS[name]}=")
-    return result
+    method = f"__i{name}__"
+    if not _joins(lookup(type(left), method)):
+        result = _asked(method, left, right, package)
+        if result is not NotImplemented:
+            return result
+    return _arithmetic(name, left, right, package, f"{_SYMBOLS[name]}=", (method,))
 
 
 def unary(name: str, operand: Any, package: str) -> Any:
@@ -137,15 +196,15 @@ def compare(name: str, left: Any, right: Any, package: str) -> Any:
     if _are_plain(left, right):
         return COMPARE[name](left, right)
     one, other = type(left), type(right)
-    tries = [(one, name, left, right), (other, _REFLECTED[name], right, left)]
+    tries = [(name, left, right), (_REFLECTED[name], right, left)]
     if one is not other and issubclass(other, one):
         tries.reverse()
-    for kind, method, owner, operand in tries:
-        if method == "ne" and getattr(kind, "__ne__", None) is object.__ne__:
-            result = _asked(kind, "__eq__", owner, operand, package)
+    for method, owner, operand in tries:
+        if method == "ne" and lookup(type(owner), "__ne__") is object.__ne__:
+            result = _asked("__eq__", owner, operand, package)
             result = result if result is NotImplemented else negation(result)
         else:
-            result = _asked(kind, f"__{method}__", owner, operand, package)
+            result = _asked(f"__{method}__", owner, operand, package)
         if result is not NotImplemented:
             return result
     if name in ("eq", "ne"):

@@ -101,7 +101,7 @@ def rewritten(function: Any) -> Any:
         if inner is function.func:
             return function
         return functools.partial(inner, *function.args, **function.keywords)
-    call = getattr(kind, "__call__", None)  # noqa: B004
+    call = lookup(kind, "__call__")
     if type(call) is FunctionType and is_users(call):
         inner = rewritten(call)
         return function if inner is call else MethodType(inner, function)
@@ -420,18 +420,39 @@ def _knows_special_methods(names: dict[str, Any]) -> bool:
 HEAP_TYPE = 1 << 9
 
 
+# What `lookup` gives for names that no class of an object has.
+MISSING = object()
+
+
+def lookup(kind: type, name: str) -> Any:
+    """What a class has by the name of a special method, unbound, or `MISSING`.
+
+    Unlike `getattr`, it does not find what the metaclass has, as Python does not for operators.
+    """
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return MISSING
+
+
 def special_methods(kind: type) -> list[str]:
     """The special methods of a class that are functions of the user's, and not called by name."""
     return [
         name
         for base in kind.__mro__
         for name, member in vars(base).items()
-        if type(member) is FunctionType
-        and name.startswith("__")
+        if name.startswith("__")
         and name.endswith("__")
         and name not in ("__init__", "__call__", "__new__")
-        and is_users(member)
+        and _is_users_method(member)
     ]
+
+
+def _is_users_method(member: Any) -> bool:
+    kind = type(member)
+    if kind is staticmethod or kind is classmethod:
+        member = member.__func__
+    return type(member) is FunctionType and is_users(member)
 
 
 @functools.lru_cache(4096)
