@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -255,6 +256,149 @@ def test_of_elements(f: Callable[..., Any]) -> None:
 
 def test_pieces_that_are_there() -> None:
     agrees(pieces, X + 10)
+
+
+def print_piece(some: Any) -> Any:
+    print(some)
+    return some * 2
+
+
+def print_slice(x: Any) -> Any:
+    some = x[x < 0.5]
+    print("of", [some])
+    return some.sum()
+
+
+def raise_slice(x: Any) -> Any:
+    some = x[x < 0.5]
+    if some.sum() > 1e3:
+        raise ValueError(f"{some} is too much")
+    return some.sum()
+
+
+def warn_slice(x: Any) -> Any:
+    some = x[x < 0.5]
+    warnings.warn(f"{some}", stacklevel=1)
+    return some.sum()
+
+
+def call_slice(x: Any) -> Any:
+    some = x[x < 0.5]
+    return go.pure_callback(np.sum, np.float64(0), some)
+
+
+@pytest.mark.parametrize(
+    ("f", "line"),
+    [
+        (lambda x: np.piecewise(x, [x < 0.5], [print_piece]), "print(some)"),
+        (print_slice, 'print("of", [some])'),
+        (raise_slice, 'f"{some} is too much"'),
+        (warn_slice, "warnings.warn("),
+        (call_slice, "go.pure_callback("),
+    ],
+)
+def test_elements_of_which_there_are_not_known_how_many(f: Callable[..., Any], line: str) -> None:
+    """They are refused at the line that would print them, or the like."""
+    with pytest.raises(UnsupportedError, match="size is known at run time only") as caught:
+        go.compile(f)(X)
+    assert line in str(caught.value)
+
+
+def print_sum_of_piece(some: Any) -> Any:
+    print(some.size, some.sum())
+    return some * some.max()
+
+
+def test_what_is_computed_of_a_piece_is_printed() -> None:
+    agrees(lambda x: np.piecewise(x, [x < 0.5], [print_sum_of_piece]), X)
+
+
+def first_is_integer(x: Any) -> Any:
+    calls = [0]
+
+    def g(v: Any) -> Any:
+        calls[0] += 1
+        return 1 if calls[0] <= 2 else v * 10
+
+    return np.vectorize(g)(x)
+
+
+def first_is_bool(x: Any) -> Any:
+    calls = [0]
+
+    def g(v: Any) -> Any:
+        calls[0] += 1
+        return True if calls[0] == 1 else v - v
+
+    return np.vectorize(g)(x)
+
+
+def first_is_float32(x: Any) -> Any:
+    calls = [0]
+
+    def g(v: Any) -> Any:
+        calls[0] += 1
+        return np.float32(v) if calls[0] <= 2 else v * 10
+
+    return np.vectorize(g)(x)
+
+
+def first_of_several(x: Any) -> Any:
+    calls = [0]
+
+    def g(v: Any) -> Any:
+        calls[0] += 1
+        return (2 if calls[0] <= 1 else v * 10), v * calls[0]
+
+    return np.vectorize(g)(x)[0]
+
+
+def first_of_a_cache(x: Any) -> Any:
+    calls = [0]
+
+    def g(v: Any) -> Any:
+        calls[0] += 1
+        return 3 if calls[0] == 1 else v * 10
+
+    return np.vectorize(g, cache=True)(x)
+
+
+def given_dtype(x: Any) -> Any:
+    calls = [0]
+
+    def g(v: Any) -> Any:
+        calls[0] += 1
+        return 1 if calls[0] == 1 else v * 10
+
+    return np.vectorize(g, otypes=[float])(x)
+
+
+def rows_of_dtypes(x: Any) -> Any:
+    calls = [0]
+
+    def g(row: Any) -> Any:
+        calls[0] += 1
+        return np.array([1, 2]) if calls[0] == 1 else row[:2] * 10
+
+    return np.apply_along_axis(g, 1, x.reshape(3, 4))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        first_is_integer,
+        first_is_bool,
+        first_is_float32,
+        first_of_several,
+        first_of_a_cache,
+        given_dtype,
+        rows_of_dtypes,
+    ],
+)
+def test_results_have_the_dtype_of_the_first(f: Callable[..., Any]) -> None:
+    got, want = go.compile(f)(X), f(X)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-7)
 
 
 def test_of_the_caller() -> None:

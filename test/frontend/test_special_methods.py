@@ -307,7 +307,7 @@ def test_what_has_no_such_operator_leaves_it_to_reflected_methods() -> None:
 def test_reflected_methods_are_asked_once() -> None:
     def f(x: Any) -> Any:
         log: list[str] = []
-        total = [1.0] + Number(x[10], log)
+        total = [1.0] + Number(x[10], log)  # noqa: RUF005
         total += (1, 2) * Number(x[0], log)
         assert log == ["add", "mul"]
         return total
@@ -363,7 +363,7 @@ class Inheriting(Base):
 def test_subclasses_of_sequences_and_numbers(i: int) -> None:
     def f(x: Any) -> Any:
         total = 3 + Items([x[i]])
-        total += [1, 2] + Items([x[i]])
+        total += [1, 2] + Items([x[i]])  # noqa: RUF005
         total += 2.0 + Half(1.0) + (Half(1.0) + x[i]) + (x[i] + Half(3.0))
         total += (Base() + Overriding()) * 7 + (Base() + Inheriting()) * 11
         shown = Shown([x[i]]) + [2.0] * len(Shown([1, 2]) * 2)
@@ -377,7 +377,7 @@ def test_subclasses_of_sequences_and_numbers(i: int) -> None:
 
 def test_joining_and_repeating_what_does_not_fit_raise_pythons_errors() -> None:
     def added(x: Any) -> Any:
-        return [1.0] + Box()  # pyright: ignore[reportOperatorIssue]
+        return [1.0] + Box()  # pyright: ignore[reportOperatorIssue]  # noqa: RUF005
 
     def repeated(x: Any) -> Any:
         return (1.0,) * Box()  # pyright: ignore[reportOperatorIssue]
@@ -518,7 +518,7 @@ class Without:
     [
         lambda x: Without() + x[0],
         lambda x: 1.0 + Without(),
-        lambda x: [1.0] + Without(),
+        lambda x: [1.0] + Without(),  # noqa: RUF005
         lambda x: Without() < 1.0,
         lambda x: 1.0 in Without(),
         lambda x: Without()[0],

@@ -18,8 +18,10 @@ import numpy as np
 from gradopt.array.handle import Handle, array_of
 from gradopt.base.dtypes import FLOAT64, is_inexact
 from gradopt.base.location import source_location, user_globals
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.control.text import Later, filled
 from gradopt.ir import prims
+from gradopt.ir.extents import Sizes
 from gradopt.ir.targets import Target, emit_target_call
 from gradopt.ir.trace import Scope, resume
 from gradopt.ir.values import Shape
@@ -58,12 +60,17 @@ def happens_later(function: Callable[..., Any], *args: Any, **kwargs: Any) -> No
         function: gets NumPy's arrays and numbers in place of traced ones.
         args: its arguments; what is traced may lie in lists, tuples and dicts.
         kwargs: the same.
+
+    Raises:
+        UnknownSizeError: the size of an array among them is known at run time only.
     """
     here = prims.scope()
     state = _state(here)
     state._require_writable("an effect", "")
     later = Later()
     arguments = later.take((args, kwargs))
+    if any(value.shape.__class__ is Sizes for value in later.values):
+        raise unknown_size("to print, raise or warn of elements, or to call Python with them,")
     failed = state._read()
     scope: Scope | None = here
     while scope is not None:

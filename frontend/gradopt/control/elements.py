@@ -22,7 +22,7 @@ from gradopt.control.operators import Operators
 from gradopt.control.parts import CannotRollError, Part, Variables, parts_of
 from gradopt.control.sequences import ndindex_of, zipped
 from gradopt.control.text import is_put_off
-from gradopt.errors import UnsupportedError
+from gradopt.errors import DTypeError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.rewrite.functions import package_of
 from gradopt.rewrite.names import NONE
@@ -94,6 +94,42 @@ def _one_by_one(function: Callable[..., Any], rows: Sequence[Any]) -> Any:
     return _collected(zipped(*rows), lambda item: function(*item))
 
 
+def _first_apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `_each`, whose results have the dtypes of the first one."""
+
+    def call(*rows: Any) -> Any:
+        first = _copied(function(*[row[0] for row in rows]))
+        if rows[0].shape[0] == 1:
+            others = None
+        else:
+            others = _one_by_one(function, [row[1:] for row in rows])
+        if type(first) not in (tuple, list):
+            return _joined(first, others)
+        rest: Any = [None] * len(first) if others is None else others
+        return tuple([_joined(*pair) for pair in zip(first, rest, strict=True)])
+
+    return call
+
+
+def _joined(first: Any, others: Any) -> Any:
+    head = instead_of(np.array)([first], _dtype_of(first))
+    return head if others is None else np.concatenate([head, _cast(others, head.dtype)])
+
+
+def _cast(results: Any, dtype: Any) -> Any:
+    """Results in the dtype of the first one."""
+    if results.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        raise DTypeError(
+            f"results are complex, and the first one is of dtype {dtype}; give otypes=",
+            source_location(),
+        )
+    return results.astype(dtype)
+
+
+def _dtype_of(result: Any) -> Any:
+    return result.dtype if isinstance(result, Handle) else np.asarray(result).dtype
+
+
 def _collected(items: Any, function: Callable[[Any], Any]) -> Any:
     """Results of a function for each item, as arrays."""
     operators = Operators([_site("for")], "")
@@ -113,9 +149,7 @@ def _copied(result: Any) -> Any:
 
 def _stacked(elements: list[Any]) -> Any:
     """Results as one array, of the dtype that the first one has."""
-    first = elements[0]
-    dtype = first.dtype if isinstance(first, Handle) else np.asarray(first).dtype
-    return instead_of(np.array)(elements, dtype)
+    return instead_of(np.array)(elements, _dtype_of(elements[0]))
 
 
 def call_vectorized(vectorize: Any, *args: Any, **kwargs: Any) -> Any:
@@ -133,9 +167,31 @@ def call_vectorized(vectorize: Any, *args: Any, **kwargs: Any) -> Any:
     trial = None if vectorize.signature is not None or _are_empty(args, kwargs) else _Trial(first)
     if not is_put_off((args, kwargs)) and (trial is None or not trial.is_unknown):
         return vectorize(*args, **kwargs)
-    if trial is not None and trial.has_effects and vectorize.otypes is None and not vectorize.cache:
-        first()  # NumPy calls it once more, for the dtypes.
-    return vectorized(_With(vectorize, function), args, kwargs, _each)
+    by = _each
+    if trial is not None and trial.has_effects and vectorize.otypes is None:
+        if vectorize.cache:
+            by = _first_apart
+        else:
+            # NumPy calls it once more, for the dtypes.
+            by = _in_dtypes_of(first())
+    return vectorized(_With(vectorize, function), args, kwargs, by)
+
+
+def _in_dtypes_of(first: Any) -> Callable[..., Any]:
+    """As `_each`, with results in the dtypes of another one."""
+    is_one = type(first) not in (tuple, list)
+    dtypes = [_dtype_of(result) for result in ([first] if is_one else first)]
+
+    def by(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*rows: Any) -> Any:
+            found = _one_by_one(function, rows)
+            if is_one:
+                return _cast(found, dtypes[0])
+            return tuple([_cast(*pair) for pair in zip(found, dtypes, strict=True)])
+
+        return call
+
+    return by
 
 
 def _are_empty(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from gradopt.base.dtypes import DType
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.ir import prims
+from gradopt.ir.extents import Sizes
 from gradopt.ir.types import tensor_type
 from gradopt.ir.values import Shape, Value
 from gradopt.recording import grad
@@ -48,7 +50,13 @@ class Target:
 def emit_target_call(
     target: Target, batching: str, inputs: Sequence[Value], results: Sequence[tuple[Shape, DType]]
 ) -> list[Value]:
-    """`grad.custom_call` of the target, with results of these shapes and dtypes."""
+    """`grad.custom_call` of the target, with results of these shapes and dtypes.
+
+    Raises:
+        UnknownSizeError: the size of an input, which the target gets as it is, is not known.
+    """
+    if any(value.shape.__class__ is Sizes for value in inputs):
+        raise unknown_size(f"a call of {target.name}")
     here = prims.scope()
     return here.emit_many(
         grad.CustomCallOp,
