@@ -232,6 +232,13 @@ def call_function(
         if is_inexact(traced(args[0]).dtype) and not is_inexact(out.dtype):
             raise DTypeError("If a is inexact, then out must be inexact", source_location())
         function = _OF_INEXACT[function]
+    if function is np.ptp:
+        # NumPy keeps the maximum in the output, and subtracts there.
+        np.max(*args, out=out, **kwargs)
+        return np.subtract(out, np.min(*args, **kwargs), out=out)
+    if function is np.median and is_inexact(traced(args[0]).dtype) and not is_inexact(out.dtype):
+        # NumPy raises if there are NaNs.
+        raise _narrow(handler.name, traced(args[0]).dtype, out.dtype)
     if function in _ACCUMULATE_IN_OUT and kwargs.get("dtype") is None:
         # What it is computed in, as NumPy's ufuncs reduce.
         kwargs["dtype"] = np.result_type(traced(args[0]).dtype, out.dtype)
@@ -318,7 +325,7 @@ _JOINING = frozenset({np.concatenate, np.stack})
 # Their results are cast to any real dtype.
 _CASTING = _ACCUMULATE_IN_OUT | {np.any, np.all, np.trace}
 # They begin with the first element as the output holds it, which makes a difference where that is
-# narrow or unsigned.
+# narrow or unsigned, or holds no NaN.
 _BEGINNING_IN_OUT = frozenset({np.max, np.min})
 # NumPy casts sums to the dtype of the output, and divides these: that is what the cast of the
 # result is, unless the sum has no place in a narrow or unsigned integer.
@@ -353,8 +360,7 @@ def _require_cast(function: Any, name: str, value: Value, out: Handle) -> None:
         return
     if function in _BEGINNING_IN_OUT:
         # A cast that keeps the order may as well come last.
-        is_kept = source.kind != "c" and target.kind == "f"
-        if is_kept or (source.kind == "f" and target.char in _WIDE_KINDS[1:]):
+        if source.kind != "c" and target.kind == "f":
             return
         if not np.can_cast(source, target, "safe"):
             raise _narrow(name, source, target)
