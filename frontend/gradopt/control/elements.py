@@ -99,14 +99,12 @@ def _first_apart(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(*rows: Any) -> Any:
         first = _copied(function(*[row[0] for row in rows]))
-        if rows[0].shape[0] == 1:
-            others = None
-        else:
-            others = _one_by_one(function, [row[1:] for row in rows])
+        rest = [row[1:] for row in rows]
+        others = None if rows[0].shape[0] == 1 else _one_by_one(function, rest)
         if type(first) not in (tuple, list):
             return _joined(first, others)
-        rest: Any = [None] * len(first) if others is None else others
-        return tuple([_joined(*pair) for pair in zip(first, rest, strict=True)])
+        tails: Any = [None] * len(first) if others is None else others
+        return tuple([_joined(*pair) for pair in zip(first, tails, strict=True)])
 
     return call
 
@@ -169,11 +167,8 @@ def call_vectorized(vectorize: Any, *args: Any, **kwargs: Any) -> Any:
         return vectorize(*args, **kwargs)
     by = _each
     if trial is not None and trial.has_effects and vectorize.otypes is None:
-        if vectorize.cache:
-            by = _first_apart
-        else:
-            # NumPy calls it once more, for the dtypes.
-            by = _in_dtypes_of(first())
+        # NumPy calls it once more, for the dtypes.
+        by = _first_apart if vectorize.cache else _in_dtypes_of(first())
     return vectorized(_With(vectorize, function), args, kwargs, by)
 
 
