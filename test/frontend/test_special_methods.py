@@ -472,14 +472,17 @@ def test_methods_of_metaclasses_are_those_of_classes(i: int) -> None:
     agrees(f, X)
 
 
+made: Any = Made
+
+
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: Made() + 2.0,
-        lambda x: Made() | 2,
-        lambda x: Made() < 1.0,
-        lambda x: -Made(),
-        lambda x: len(Made()),
+        lambda x: made() + 2.0,
+        lambda x: made() | 2,
+        lambda x: made() < 1.0,
+        lambda x: -made(),
+        lambda x: len(made()),
     ],
 )
 def test_objects_do_not_have_the_methods_of_metaclasses(f: Callable[..., Any]) -> None:
@@ -513,15 +516,18 @@ class Without:
         return 1.0
 
 
+without: Any = Without
+
+
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: Without() + x[0],
-        lambda x: 1.0 + Without(),
-        lambda x: [1.0] + Without(),  # noqa: RUF005
-        lambda x: Without() < 1.0,
-        lambda x: 1.0 in Without(),
-        lambda x: Without()[0],
+        lambda x: without() + x[0],
+        lambda x: 1.0 + without(),
+        lambda x: [1.0] + without(),  # noqa: RUF005
+        lambda x: without() < 1.0,
+        lambda x: 1.0 in without(),
+        lambda x: without()[0],
     ],
 )
 def test_methods_that_are_none_raise_pythons_errors(f: Callable[..., Any]) -> None:
