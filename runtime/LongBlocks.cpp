@@ -69,6 +69,16 @@ void mlir::grad::keepLongLoops(llvm::PassBuilder &builder) {
       });
 }
 
+/// Where parts may begin: static allocations stay in the first block of their
+/// function.
+static llvm::BasicBlock::iterator findFirst(llvm::BasicBlock &block) {
+  auto first = block.getFirstNonPHIOrDbgOrAlloca();
+  for (auto it = first; it != block.end(); ++it)
+    if (llvm::isa<llvm::AllocaInst>(*it))
+      first = std::next(it);
+  return first;
+}
+
 /// A block with part of its instructions begins after a store, where a
 /// statement ends and few values are alive, or at last anywhere. That its
 /// address is taken, though nothing holds it, keeps the code generator from
@@ -76,7 +86,7 @@ void mlir::grad::keepLongLoops(llvm::PassBuilder &builder) {
 static void divide(llvm::BasicBlock &block) {
   unsigned count = 0;
   llvm::BasicBlock *part = &block;
-  for (auto it = part->getFirstNonPHIOrDbgOrAlloca(); !it->isTerminator();) {
+  for (auto it = findFirst(block); !it->isTerminator();) {
     const llvm::Instruction &last = *it++;
     ++count;
     if (count < kPart || it->isTerminator() ||
