@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,58 @@ def test_places_of_extremes(name: str, args: Any) -> None:
         other = [np.ravel(part) for part in (want if name == "extrema" else [want])]
         for one, two in zip(flat, other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+def outcome(call: Any, *args: Any) -> Any:
+    """What a call gives, flat; or "error"."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = call(*args)
+        except (ValueError, IndexError):
+            return "error"
+    parts = found if call.__name__ == "extrema" else [found]
+    return [np.ravel(part).tolist() for part in parts]
+
+
+LABELS_OF_EXTREMES = np.array([[1, 5, 1, 0], [2, 2, 0, 1], [2, 2, 4, 4]])
+EXTREMES = np.array([[0.5, np.inf, -2.0, 7.0], [3.0, np.nan, 1.0, 4.0], [-1.0, 9.0, 0.1, 0.2]])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["minimum", "maximum", "median", "minimum_position", "maximum_position", "extrema"],
+)
+@pytest.mark.parametrize("index", [None, 1, 2, 3, 5, [1, 2, 4], [[4, 2]], np.array(2), "none"])
+def test_parts_of_nothing_and_with_nan(name: str, index: Any) -> None:
+    """One part of nothing is an error; NaN is behind all numbers where there are several."""
+    labels = LABELS_OF_EXTREMES
+    if isinstance(index, str):
+        labels, index = -labels, None
+    theirs = getattr(scipy.ndimage, name)
+    want = outcome(theirs, EXTREMES, labels, index)
+    compiled = go.compile(lambda x, labels: theirs(x, labels, index))
+    compiled.__name__ = name
+    for got in (
+        outcome(getattr(ndimage, name), EXTREMES, labels, index),
+        outcome(compiled, EXTREMES, labels),
+    ):
+        np.testing.assert_equal(got, want)
+
+
+def test_a_part_that_is_traced() -> None:
+    f = go.compile(lambda x, k: scipy.ndimage.minimum(x, LABELS_OF_EXTREMES, k))
+    assert f(EXTREMES, 4) == 0.1
+    with pytest.raises(ArgumentError, match="no element has the label"):
+        f(EXTREMES, 3)
+    # Of several parts SciPy gives 0.
+    labels, index = LABELS_OF_EXTREMES, [3, 4]
+    got, want = (of.maximum(EXTREMES, labels, index) for of in (ndimage, scipy.ndimage))
+    np.testing.assert_array_equal(got, want)
+
+
+def test_medians_of_parts_have_derivatives() -> None:
+    go.gradcheck(lambda x: np.sum(ndimage.median(x, LABELS, [1, 2, 3]) ** 2), (IMAGE,), order=2)
 
 
 @pytest.mark.parametrize("name", ["label", "extrema", "distance_transform_edt", "maximum_position"])

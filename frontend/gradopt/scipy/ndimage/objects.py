@@ -7,7 +7,6 @@ parts there are.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError, ConversionError, ShapeError
+from gradopt.ir.checks import require_all
 from gradopt.scipy.ndimage.filters import no_output
-from gradopt.scipy.ndimage.measurements import maximum, minimum
+from gradopt.scipy.ndimage.measurements import extremes, is_one, maximum, minimum, operands_of
 from gradopt.scipy.ndimage.morphology import generate_binary_structure
 from gradopt.transforms.loops import while_loop
 
@@ -112,37 +112,43 @@ def _label(input: Any, *, neighbours: tuple[tuple[int, ...], ...], dtype: str) -
 
 
 def _flat_place(input: Any, labels: Any, index: Any, what: str) -> Any:
-    given = [part for part in (labels, index if labels is not None else None) if part is not None]
-    is_listed = labels is not None and index is not None
-    return _place(input, *given, is_listed=is_listed, what=what)
+    operands, selection = operands_of(input, labels, index)
+    return _place(*operands, what=what, is_one=is_one(labels, index), **selection)
 
 
 @program
-def _place(input: Any, *labels: Any, is_listed: bool, what: str) -> Any:
+def _place(input: Any, *labels: Any, is_listed: bool, is_one: bool, what: str) -> Any:
     x = wrap(traced(input))
-    find = np.argmin if what == "minimum" else np.argmax
-    if not labels:
-        return traced(find(np.ravel(x)))
-    names = np.ravel(np.broadcast_to(wrap(traced(labels[0])), x.shape))
-    index = wrap(traced(labels[1])) if is_listed else None
-    belongs = names > 0 if index is None else names == np.reshape(index, (-1, 1))
-    shape = () if index is None else index.shape
-    flat = np.ravel(x).astype(np.float64)
-    outside = math.inf if what == "minimum" else -math.inf
-    return traced(np.reshape(find(np.where(belongs, flat, outside), axis=-1), shape))
+    if labels:
+        names = np.reshape(np.broadcast_to(wrap(traced(labels[0])), x.shape), (1, -1))
+        index = wrap(traced(labels[1])) if is_listed else None
+        belongs = names > 0 if index is None else names == np.reshape(index, (-1, 1))
+        shape = () if index is None else index.shape
+    else:
+        belongs, shape = wrap(traced(np.ones((1, x.size), bool))), ()
+    rows = np.broadcast_to(np.reshape(x, (1, -1)), belongs.shape)
+    ends, belongs = extremes(rows, belongs, what, is_one)
+    is_end = belongs & (rows == ends[:, None])
+    if is_one:
+        message = f"{what}_position: the part has no elements, or NaN among them"
+        require_all(traced(np.any(is_end)), message, ArgumentError)
+    else:
+        # Of what is NaN, the first one that is.
+        is_end = is_end | (belongs & np.isnan(rows) & np.isnan(ends)[:, None])
+    return traced(np.reshape(np.argmax(is_end, axis=1), shape))
 
 
 def _coordinates(input: Any, places: Any) -> Any:
     shape = np.shape(input)
     found: list[Any] = []
-    rest = places
+    rest = np.ravel(places) if np.ndim(places) else places
     for extent in reversed(shape):
         found.append(rest % extent)
         rest = rest // extent
     found.reverse()
     if np.ndim(places) == 0:
         return tuple(found)
-    return [tuple([axis[k] for axis in found]) for k in range(np.shape(places)[0])]
+    return [tuple([axis[k] for axis in found]) for k in range(np.size(places))]
 
 
 @hide_frames
@@ -150,7 +156,11 @@ def minimum_position(input: Any, labels: Any = None, index: Any = None) -> Any:
     """Where the smallest element of each part is, with the parameters of `minimum`.
 
     Returns:
-        A tuple of an index for each dimension; with an `index` of several parts a list of them.
+        A tuple of an index for each dimension; with an `index` of several parts a list of them,
+        that of the first element for a part of nothing.
+
+    Raises:
+        ArgumentError: one part has no elements, or NaN among them.
     """
     return _coordinates(input, _flat_place(input, labels, index, "minimum"))
 
