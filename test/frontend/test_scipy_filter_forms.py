@@ -66,6 +66,22 @@ def test_values_and_derivatives(name: str, args: Any, kwargs: Any) -> None:
     go.gradcheck(loss, args, argnums=of[:1], order=2, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["lp2lp", "lp2hp", "lp2bp", "lp2bs", "bilinear"])
+@pytest.mark.parametrize("sizes", [(4, 3), (3, 1), (2, 2), (1, 3)])
+def test_numerators_of_any_length(name: str, sizes: tuple[int, int]) -> None:
+    b, a = LONG[: sizes[0]], A[: sizes[1]]
+    others = (1.7, 0.4) if name in ("lp2bp", "lp2bs") else (1.7,)
+    got, want = (getattr(of, name)(b, a, *others) for of in (signal, scipy.signal))
+    for one, other in zip(got, want, strict=True):
+        assert np.shape(one) == np.shape(other)
+        np.testing.assert_allclose(one, other, 1e-10, 1e-12)
+
+    def loss(b: Any, a: Any) -> Any:
+        return sum(np.sum(np.tanh(part)) for part in getattr(signal, name)(b, a, *others))
+
+    go.gradcheck(loss, (b, a), argnums=(0, 1))
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _, _ in CASES}))
 def test_parameters_are_scipys(name: str) -> None:
     ours, theirs = (

@@ -126,6 +126,8 @@ def test_errors() -> None:
         (lambda: signal.find_peaks(STEPS, rel_height=-1), ArgumentError, "`rel_height` must be"),
         (lambda: signal.find_peaks(STEPS.reshape(5, 10)), ShapeError, "must be a 1-D array"),
         (lambda: signal.find_peaks(STEPS + 1j), UnsupportedError, "complex"),
+        (lambda: signal.peak_prominences(STEPS, [-1]), ArgumentError, "peak -1 is not a valid"),
+        (lambda: signal.peak_widths(STEPS, [3, 99]), ArgumentError, "peak 99 is not a valid"),
         (lambda: signal.argrelmax(STEPS, order=0), ArgumentError, "Order must be an int >= 1"),
         (lambda: signal.argrelmin(STEPS, mode=text), ArgumentError, "mode must be 'clip' or"),
         (

@@ -188,9 +188,9 @@ def _lp2bp(b: Any, a: Any, wo: Any, bw: Any) -> Any:
     top, bottom = _vectors("lp2bp", *parts)
     degree = max(top.shape[0], bottom.shape[0]) - 1
     found = [_of_band(x, degree, middle, width, is_pass=True) for x in (top, bottom)]
-    # Of a numerator of lower degree the first coefficients are zero, and known to be.
-    start = degree - (top.shape[0] - 1)
-    return _divided(found[0][start:], found[1])
+    # Of a polynomial of lower degree the first coefficients are zero, and known to be.
+    starts = [degree + 1 - x.shape[0] for x in (top, bottom)]
+    return _divided(*[x[start:] for x, start in zip(found, starts, strict=True)])
 
 
 @hide_frames

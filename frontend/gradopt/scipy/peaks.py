@@ -23,6 +23,7 @@ from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError, ShapeError
 from gradopt.ir import prims
+from gradopt.ir.checks import require_within
 from gradopt.ir.extents import is_extent
 from gradopt.scipy.operands import real
 from gradopt.transforms.gradient import stop_gradient
@@ -203,7 +204,7 @@ def peak_prominences(x: Any, peaks: Any, wlen: Any = None) -> tuple[Any, Any, An
 
     Raises:
         ShapeError: `x` is no vector.
-        ArgumentError: `wlen` is too small.
+        ArgumentError: `wlen` is too small, or a peak is not in `x`.
     """
     return tuple(_prominences(x, peaks, wlen=_window("peak_prominences", wlen)))
 
@@ -211,13 +212,21 @@ def peak_prominences(x: Any, peaks: Any, wlen: Any = None) -> tuple[Any, Any, An
 @program
 def _prominences(x: Any, peaks: Any, *, wlen: int) -> Any:
     values = wrap(_signal("peak_prominences", x))
-    places = _places(peaks)
+    places = _peaks(peaks, values.shape[0])
     bases = _bases(stop_gradient(values), places, wlen)
     return [traced(part) for part in (_prominence(values, places, bases), *bases)]
 
 
 def _places(peaks: Any) -> Any:
     return wrap(prims.convert(traced(peaks), np.dtype(np.int64)))
+
+
+def _peaks(peaks: Any, size: int) -> Any:
+    """Places of peaks in a signal of some size, which do not count from its end."""
+    places = _places(peaks)
+    message = "peak {value} is not a valid index for `x`"
+    require_within(traced(places), 0, size - 1, message, ArgumentError)
+    return places
 
 
 @hide_frames
@@ -239,7 +248,7 @@ def peak_widths(
 
     Raises:
         ShapeError: `x` is no vector.
-        ArgumentError: `rel_height` is negative, or `wlen` too small.
+        ArgumentError: `rel_height` is negative, `wlen` too small, or a peak not in `x`.
     """
     share = _share("peak_widths", rel_height)
     window = _window("peak_widths", wlen)
@@ -250,7 +259,7 @@ def peak_widths(
 @program
 def _measured(x: Any, peaks: Any, *given: Any, share: float, wlen: int) -> Any:
     values = wrap(_signal("peak_widths", x))
-    places = _places(peaks)
+    places = _peaks(peaks, values.shape[0])
     if given:
         prominences, bases = wrap(traced(given[0])), _Bases(*map(_places, given[1:]))
     else:
