@@ -259,6 +259,42 @@ def test_nan_is_propagated() -> None:
     assert np.isnan(stats.percentileofscore(x, 3.0))
 
 
+def test_ties_of_any_lane_count() -> None:
+    x, y = FEW.reshape(2, 3), RNG.normal(size=(5, 3)) + 1
+    y[0, 0] = x[0, 0]
+    lanes: list[Any] = [x, y], [x[:, 1:], y[:, 1:]], [np.copy(x), y]
+    lanes[2][0][1, 2] = np.nan  # SciPy then tests one lane after the other.
+    for samples in lanes:
+        for way in ("two-sided", "less", "greater"):
+            kwargs = {"alternative": way}
+            got = stats.mannwhitneyu(*samples, **kwargs)
+            for one, want in zip(got, theirs("mannwhitneyu", samples, kwargs), strict=True):
+                np.testing.assert_allclose(one, want, 1e-10)
+
+
+@pytest.mark.parametrize("name", ["tmean", "tvar", "tstd", "tsem", "tmin", "tmax"])
+def test_nan_is_within_limits(name: str) -> None:
+    x = X.copy()
+    x[3, 1] = np.nan
+    # Each lane has numbers within: SciPy raises an error otherwise.
+    low, high = np.quantile(X, [0.1, 0.9])
+    limit: Any = {"tmin": low, "tmax": high}.get(name, (low, high))
+    for axis in (0, None):
+        (want,) = theirs(name, (x, limit), {"axis": axis})
+        np.testing.assert_allclose(getattr(stats, name)(x, limit, axis=axis), want, 1e-10)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32, np.int64, np.float32])
+def test_dtypes_of_correlations(dtype: Any) -> None:
+    samples = (X[:, 0] > 3).astype(dtype), Y[:, 0].astype(np.float32)
+    for name in ("pointbiserialr", "pearsonr"):
+        for one, want in zip(
+            getattr(stats, name)(*samples), theirs(name, samples, {}), strict=True
+        ):
+            assert one.dtype == want.dtype
+            np.testing.assert_allclose(one, want, 1e-5)
+
+
 def test_errors() -> None:
     x, text = X[:, 0], "other"
     other: Any = text

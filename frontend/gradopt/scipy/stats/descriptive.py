@@ -361,7 +361,7 @@ def pearsonr(x: Any, y: Any) -> Correlation:
 
 @program
 def _pearsonr(x: Any, y: Any) -> Any:
-    a, b = _sample("pearsonr", x), _sample("pearsonr", y)
+    a, b = real("stats.pearsonr", x, y)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
         raise ShapeError(
             f"pearsonr: expected two vectors of the same length, at least 2, got {a.shape} and "

@@ -509,8 +509,13 @@ def _mannwhitneyu(
     p = special.ndtr(-(largest - m * n / 2 - shift) / np.sqrt(variance))
     if method == "exact" or (method == "auto" and min(m, n) <= _FEW):
         exact = _at_least(_rank_sum_chances(m, n), largest)
-        p = exact if method == "exact" else np.where(tied == 0, exact, p)
+        p = exact if method == "exact" else np.where(_has_ties(every, tied), p, exact)
     return first, np.where(np.isnan(first), np.nan, np.clip(p * factor, 0.0, 1.0))
+
+
+def _has_ties(x: Any, tied: Any) -> Any:
+    """Whether ties count: of all samples together, but of each by itself where one has NaN."""
+    return np.where(np.any(np.isnan(x)), tied != 0, np.any(tied != 0))
 
 
 # Up to this size of one sample p-values are exact without being asked for, and the most sums of
@@ -561,7 +566,8 @@ def mannwhitneyu(
         alternative: "two-sided", "less" or "greater".
         axis: along which they lie; all elements of each by None.
         method: of the p-value: "exact", where there are no ties; "asymptotic"; or "auto", exact
-            without ties where one sample has at most 8 elements.
+            where one sample has at most 8 elements and there are no ties, which are looked for in
+            all lanes together, as SciPy does, unless there is NaN.
         nan_policy: "propagate".
         keepdims: whether the axis stays, with one element.
 

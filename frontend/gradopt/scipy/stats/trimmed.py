@@ -30,7 +30,7 @@ from gradopt.scipy.stats.lanes import along, by_rows, require_choice, require_pr
 def _inside(x: Any, ends: tuple[Any, ...], has: tuple[bool, bool], inclusive: Any) -> Any:
     """Which elements are between the limits that there are."""
     given = list(ends)
-    inside = ~np.isnan(x)
+    inside = np.ones(x.shape, bool)
     if has[0]:
         low = given.pop(0)
         inside = inside & ((x >= low) if inclusive[0] else (x > low))
@@ -41,8 +41,8 @@ def _inside(x: Any, ends: tuple[Any, ...], has: tuple[bool, bool], inclusive: An
 
 
 def _trimmed(x: Any, *ends: Any, what: str, has: Any, inclusive: Any, ddof: float) -> tuple[Any]:
-    # NaN is in no limits; without any it counts.
-    inside = _inside(x, ends, has, inclusive) if any(has) else np.ones(x.shape, bool)
+    # NaN is in all limits, so that it is handed on.
+    inside = _inside(x, ends, has, inclusive) | np.isnan(x)
     count = np.sum(inside, axis=-1).astype(x.dtype)
     if what in ("min", "max"):
         outside = math.inf if what == "min" else -math.inf
