@@ -344,3 +344,182 @@ def test_pythons_iterators_are_not_silently_used_up(name: str) -> None:
         return left(PYTHONS[name](x), x) + left(PYTHONS[name](x), 2 * x)
 
     agrees(once, X)
+
+
+COUNTED = 0
+
+
+def counting(x: Any) -> Any:
+    global COUNTED
+    for v in x[:4]:
+        COUNTED += 1
+        yield v
+
+
+class Countdown:
+    """Counts how often it is asked."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Countdown:
+        return self
+
+    def __next__(self) -> float:
+        if not self.count:
+            raise StopIteration
+        self.count -= 1
+        return float(self.count)
+
+
+class Asked:
+    """Is gone through by number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __getitem__(self, index: int) -> float:
+        self.count += 1
+        if index > 5:
+            raise IndexError
+        return float(index)
+
+
+def printing(x: Any) -> Any:
+    for v in x[:4]:
+        print("asked")
+        yield v
+
+
+def writing(x: Any) -> Any:
+    numbers = np.zeros(2)
+
+    def multiplied(v: Any) -> Any:
+        numbers[0] += 1
+        return v * numbers[0]
+
+    return map(multiplied, x)
+
+
+def changing(x: Any) -> Any:
+    found = [0.0]
+
+    def made() -> Any:
+        for v in x[:4]:
+            found[0] += 1
+            yield v * found[0]
+
+    return made()
+
+
+def failing(x: Any) -> Any:
+    yield from x[:3]
+    yield x[0] * int("none")
+
+
+def drawing(x: Any) -> Any:
+    return map(np.random.default_rng(0).normal, [1.0, 2.0, 3.0])
+
+
+def appending(x: Any) -> Any:
+    found: list[Any] = [1.0]
+    return (v or 0.5 for v in map(found.append, [1.0, 2.0, 3.0]))
+
+
+WITH_EFFECTS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "prints": (printing, "writes to arrays, changes objects or prints behind a `break`"),
+    "writes": (writing, "writes to arrays, changes objects or prints behind a `break`"),
+    "changes": (changing, "writes to arrays, changes objects or prints behind a `break`"),
+    "raises": (failing, r"raises a ValueError \(invalid literal.*behind a `break`"),
+    "global": (counting, "the generator counting assigns COUNTED behind a `break`"),
+    "next": (lambda x: Countdown(5), r"Countdown\.__next__ is called behind a `break`"),
+    "getitem": (lambda x: Asked(), r"Asked\.__getitem__ is called behind a `break`"),
+    "draws": (drawing, r"a map calls Generator\.normal, which may have effects, behind"),
+    "appends": (appending, r"a map calls list\.append, which may have effects, behind"),
+}
+
+
+@pytest.mark.parametrize("name", WITH_EFFECTS)
+def test_elements_behind_a_traced_break_have_no_effects(name: str) -> None:
+    maker, message = WITH_EFFECTS[name]
+
+    def f(x: Any) -> Any:
+        total = 0.0
+        for v in maker(x):
+            total = total + v * x[1]
+            if total > 2:
+                break
+        return total
+
+    with pytest.raises(UnsupportedError, match=message) as error:
+        go.compile(f)(X)
+    assert "for v in maker(x):" in str(error.value)
+
+
+SOURCES: dict[str, Callable[[Any], Any]] = {
+    "islice": lambda a: itertools.islice(a, 6),
+    "chain": lambda a: itertools.chain([0.25], a),
+    "takewhile": lambda a: itertools.takewhile(lambda v: True, a),
+    "attribute": lambda a: (v for v in [a][0]),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_iterators_within_ones_that_were_left_are_refused(name: str) -> None:
+    def f(x: Any) -> Any:
+        items, total = iter(x), 0.0
+        for v in SOURCES[name](items):
+            if v > 0.5:
+                break
+            total = total + v
+        return total + sum(items)
+
+    with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
+        go.compile(f)(X)
+
+
+def test_other_uses_of_iterators_that_were_left_are_refused() -> None:
+    def method(items: Any) -> Any:
+        return items.__next__()
+
+    def in_place(items: Any) -> Any:
+        found = [0.0]
+        found += items
+        return sum(found)
+
+    for use in method, in_place:
+
+        def left(x: Any, use: Any = use) -> Any:
+            items = iter(x)
+            for v in items:
+                if v > 0.5:
+                    break
+            return use(items)
+
+        with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
+            go.compile(left)(X)
+
+    def decided(x: Any) -> Any:
+        items = iter(x)
+        found = any(v > 0.5 for v in items)
+        return found * 1.0 + sum(items)
+
+    with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
+        go.compile(decided)(X)
+
+
+def test_loops_over_generators_of_iterators_may_be_left() -> None:
+    def f(x: Any) -> Any:
+        total = 0.0
+        for v in (w * i for i, w in enumerate(x)):
+            if v > 0.5:
+                break
+            total = total + v
+        for _, v in map(doubled, enumerate(x)):
+            if v > 0.5:
+                break
+            total = total * 0.5 + v
+        return total
+
+    for x in (X, X - 5, X + 5, X[::-1].copy()):
+        agrees(f, x)

@@ -26,8 +26,9 @@ from gradopt.control.containers import (
     are_elsewhere,
     are_left,
     changes,
+    iterators_in,
     made,
-    note_sources,
+    note_left,
     refuse_elsewhere,
     require_not_left,
     spread_of,
@@ -402,15 +403,20 @@ def _all(values: Any) -> Any:
 def _all_or_any(values: Any, ends_on: bool) -> Any:
     """Goes through the elements until one that is known decides, as Python does."""
     found: Any = not ends_on
+    left: list[Any] = []
     for value in values:
         condition = truth(value)
         if not isinstance(condition, bool):
+            # Python stops where the first one decides; here all others are asked, too.
+            left = left or (iterators_in(values) if isinstance(values, Iterator) else [])
             known = wrap(to_bool(condition))
             found = (
                 known if isinstance(found, bool) else found | known if ends_on else found & known
             )
         elif condition is ends_on:
-            return ends_on
+            found = ends_on
+            break
+    note_left(left)
     return found
 
 
@@ -591,9 +597,8 @@ def callee(function: Any, package: str) -> Any:
         call = functools.partial(_with_functions, call, package)
     if _is_among(function, _ITERATORS):
         call = _making(call)
-    if _is_among(function, _ITERATORS | _HIGHER):
-        call = functools.partial(_with_sources, call)
     if are_left():
+        require_not_left([getattr(function, "__self__", None)])
         call = functools.partial(_of_known, call)
     return noting(function, call) if scope.in_part else call
 
@@ -660,11 +665,6 @@ def _with_functions(call: Callable[..., Any], package: str, *args: Any, **kwargs
     return call(*map(rewritten, args), **named)
 
 
-def _with_sources(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call that may make an iterator, which goes through others."""
-    return note_sources(call(*args, **kwargs), args)
-
-
 def _of_known(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A call that may go through iterators."""
     require_not_left((*args, *kwargs.values()))
@@ -698,7 +698,7 @@ def _not_rewritten(function: Any, kind: type, scope: Scope) -> Any:
         return lambda *args, **kwargs: by_method(owner, args, kwargs)
     if kind is type and has_own_init(function):
         return functools.partial(_instance, function)
-    if scope.in_part and not _is_pure(function):
+    if scope.in_part and not is_pure(function):
         name = getattr(function, "__qualname__", None) or kind.__name__
         raise CannotRollError(
             f"{name} is called where a traced condition, or a loop of compiled code, decides how "
@@ -782,7 +782,7 @@ def _replacement(function: Any) -> Callable[..., Any] | None:
         return None  # It is not hashable.
 
 
-def _is_pure(function: Any) -> bool:
+def is_pure(function: Any) -> bool:
     """Whether a function that is not the user's only computes a result."""
     owner = getattr(function, "__self__", None)
     is_bound = isinstance(function, (BuiltinFunctionType, MethodType)) and owner is not builtins

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from types import CellType, GeneratorType
+from types import CellType, FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -117,39 +118,51 @@ def made(container: Any) -> Any:
     return container
 
 
-# Iterators of Python's that a loop has left where only the run knows; those that others go through.
-_LEFT, _SOURCES = "left iterators", "sources of iterators"
+# Iterators of Python's that a loop has left where only the run knows.
+_LEFT = "left iterators"
+# Those that only hold what they go through.
+_LEAVES = frozenset(map(type, (iter([]), iter(()), iter({}), iter({}.items()), iter({}.values()))))
 
 
-def note_sources(iterator: Any, sources: Sequence[Any]) -> Any:
-    """Notes which iterators an iterator goes through; it is given back."""
-    scope = current_scope()
-    found = [source for source in sources if isinstance(source, Iterator)]
-    if scope is not None and found and isinstance(iterator, Iterator):
-        scope.trace.notes.setdefault(_SOURCES, {})[id(iterator)] = iterator, found
-    return iterator
+def iterators_in(iterator: Any) -> list[Any]:
+    """An iterator, and those that it takes elements of."""
+    found: dict[int, Any] = {}
+    pending: list[Any] = [iterator]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, CellType):
+            pending += _content_of(value).values()
+        if not isinstance(value, Iterator) or id(value) in found:
+            continue
+        found[id(value)] = value
+        is_ours = type(value).__module__.startswith("gradopt.")
+        if is_ours or (value is iterator and type(value) in _LEAVES):
+            continue
+        for held in held_by(value):
+            is_sequence = type(held) in (list, tuple)
+            pending += held if is_sequence else [held]
+    return list(found.values())
 
 
-def note_left(iterator: Any) -> None:
-    """Notes that a loop has left an iterator of Python's, at an element that only the run knows."""
+def held_by(iterator: Any) -> list[Any]:
+    """What an iterator holds; of a generator, also the values of its variables."""
+    found = [*gc.get_referents(iterator), *getattr(iterator, "__dict__", {}).values()]
+    frames = [held for held in found if isinstance(held, FrameType)]
+    return found + gc.get_referents(*frames)
+
+
+def note_left(iterators: Sequence[Any]) -> None:
+    """Notes that a loop has left iterators, at elements that only the run knows."""
     scope = current_scope()
     if scope is None:
         return
-    leave: Any = getattr(iterator, "left", None)
-    if type(iterator).__module__.startswith("gradopt."):
-        if leave is not None:
-            leave(None)
-        return
     left = scope.trace.notes.setdefault(_LEFT, {})
-    if id(iterator) in left:
-        return
-    left[id(iterator)] = iterator
-    sources = [*scope.trace.notes.get(_SOURCES, {}).get(id(iterator), (None, ()))[1]]
-    if isinstance(iterator, GeneratorType) and iterator.gi_frame is not None:
-        sources += iterator.gi_frame.f_locals.values()
-    for source in sources:
-        if isinstance(source, Iterator):
-            note_left(source)
+    for iterator in iterators:
+        leave: Any = getattr(iterator, "left", None)
+        if not type(iterator).__module__.startswith("gradopt."):
+            left[id(iterator)] = iterator
+        elif leave is not None:
+            leave(None)
 
 
 def require_not_left(values: Sequence[Any]) -> None:

@@ -27,6 +27,7 @@ from gradopt.control.containers import (
     Indexed,
     UncarriedContainerError,
     changes,
+    iterators_in,
     made,
     note_left,
     refuse_elsewhere,
@@ -42,6 +43,7 @@ from gradopt.control.exceptions import (
     raised,
 )
 from gradopt.control.foreign import UNCHANGING
+from gradopt.control.iterators import Replayed, replayed
 from gradopt.control.loops import Loop
 from gradopt.control.parts import (
     BREAK,
@@ -58,7 +60,7 @@ from gradopt.control.parts import (
     shared_storages,
 )
 from gradopt.control.scipy_calls import product
-from gradopt.control.sequences import Again, Numbered, Once, numbered, replayed
+from gradopt.control.sequences import Again, Numbered, Once, numbered
 from gradopt.control.special import (
     BINARY,
     COMPARE,
@@ -384,15 +386,20 @@ class Operators:
             if left is None or left is self.CONTINUE:
                 continue
             if len(left.codes) > 1:
-                if not isinstance(items, Again):
-                    note_left(items)
-                others = items.rest() if isinstance(items, Again) else replayed(items)
-                return self._go_on(
-                    site,
-                    left,
-                    lambda others=others: self._each(site, others(), body, orelse),
-                    (body, orelse),
-                )
+                taken: list[Any] = []
+                if not isinstance(items, Again | Replayed):
+                    taken = iterators_in(items)
+                    items = replayed(items, site.place, Variables(site.assigned, (body, orelse)))
+                others = items.rest()
+                try:
+                    return self._go_on(
+                        site,
+                        left,
+                        lambda others=others: self._each(site, others(), body, orelse),
+                        (body, orelse),
+                    )
+                finally:
+                    note_left(taken)
             if isinstance(items, Again):
                 items.left()
             return None if left.code == BREAK else left
@@ -610,6 +617,7 @@ class Operators:
 
     def in_place(self, name: str, left: Any, right: Any) -> Any:
         """What `left += right` assigns, and the like."""
+        require_not_left([right])
         return in_place(name, left, right, self._package)
 
     def unary(self, name: str, operand: Any) -> Any:

@@ -569,20 +569,3 @@ class Again(Iterator[Any]):
         """Notes that a loop was left behind the last element."""
         if self._owner is not None:
             self._owner.left(self._place)
-
-
-def replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
-    """The rest of an iterator, as often as it is asked for: a part may be traced several times."""
-    seen: list[Any] = []
-
-    def again() -> Iterator[Any]:
-        for place in itertools.count():
-            if place == len(seen):
-                for item in items:
-                    seen.append(item)
-                    break
-                else:
-                    return
-            yield seen[place]
-
-    return again

@@ -108,6 +108,11 @@ def rewritten(function: Any) -> Any:
     return function
 
 
+def is_rewritten(code: CodeType) -> bool:
+    """Whether code is what comes of rewriting."""
+    return id(code) in _made
+
+
 def _rewritten(function: FunctionType) -> FunctionType:
     code = function.__code__
     if id(code) in _made or is_internal_file(code.co_filename):
@@ -184,20 +189,21 @@ def assigned_cells(function: FunctionType) -> list[CellType]:
     code = function.__code__
     if not code.co_freevars:
         return []
-    names = _assigned_outside(code)
+    names = assigned_outside(code)
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     return [cell for name, cell in cells if name in names]
 
 
 @functools.lru_cache(4096)
-def _assigned_outside(code: CodeType) -> frozenset[str]:
+def assigned_outside(code: CodeType) -> frozenset[str]:
+    """The variables of functions around it that code assigns, or that of a function in it."""
     found: set[str] = set()
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("STORE_DEREF", "DELETE_DEREF"):
             found.add(instruction.argval)
     for const in code.co_consts:
         if isinstance(const, CodeType):
-            found |= _assigned_outside(const)
+            found |= assigned_outside(const)
     return frozenset(found).intersection(code.co_freevars)
 
 
