@@ -30,8 +30,10 @@ from gradopt.rewrite.functions import (
 _WHERE = "behind a `break` or `return` that a traced condition decides"
 _HINT = "go through a list of the elements, or do it in the body of the loop"
 # Iterators that call functions.
-_CALLING = ("map", "filter", "callable_iterator", "starmap", "takewhile", "dropwhile")
-_CALLING += ("filterfalse", "accumulate", "groupby", "_grouper")
+_CALLING = frozenset(
+    "map filter callable_iterator starmap takewhile dropwhile filterfalse accumulate groupby "
+    "_grouper".split()
+)
 # Iterators that ask an object for its elements by number.
 _ASKING = ("iterator", "reversed")
 
