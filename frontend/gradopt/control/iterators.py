@@ -31,8 +31,18 @@ _WHERE = "behind a `break` or `return` that a traced condition decides"
 _HINT = "go through a list of the elements, or do it in the body of the loop"
 # Iterators that call functions.
 _CALLING = frozenset(
-    "map filter callable_iterator starmap takewhile dropwhile filterfalse accumulate groupby "
-    "_grouper".split()
+    [
+        "map",
+        "filter",
+        "callable_iterator",
+        "starmap",
+        "takewhile",
+        "dropwhile",
+        "filterfalse",
+        "accumulate",
+        "groupby",
+        "_grouper",
+    ]
 )
 # Iterators that ask an object for its elements by number.
 _ASKING = ("iterator", "reversed")
