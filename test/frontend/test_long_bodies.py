@@ -74,9 +74,8 @@ def test_second_derivative():
     np.testing.assert_allclose(product, difference(gradient, X, DIRECTION), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("checkpoint", ["all", 2])
-def test_checkpoints(checkpoint):
-    gradient = go.compile_grad(by_while, capture="trace", checkpoint=checkpoint)(X)
+def test_checkpoints():
+    gradient = go.compile_grad(by_while, capture="trace", checkpoint=2)(X)
     np.testing.assert_allclose(gradient, go.compile_grad(by_while, capture="trace")(X), rtol=1e-13)
 
 

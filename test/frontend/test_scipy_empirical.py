@@ -79,8 +79,9 @@ def test_one_sample() -> None:
     assert go.gradcheck(loss, (x, 1.3), argnums=(0, 1), order=2, rtol=1e-4)
 
 
-@pytest.mark.parametrize("alternative", WAYS)
-@pytest.mark.parametrize("zeros", ["wilcox", "pratt", "zsplit"])
+@pytest.mark.parametrize(
+    ("zeros", "alternative"), zip(["wilcox", "pratt", "zsplit"], WAYS, strict=True)
+)
 def test_pairs(alternative: Any, zeros: Any) -> None:
     for d, further in (
         (X, {}),
