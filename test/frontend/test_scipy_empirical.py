@@ -80,7 +80,7 @@ def test_one_sample() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zeros", "alternative"), zip(["wilcox", "pratt", "zsplit"], WAYS, strict=True)
+    ("zeros", "alternative"), list(zip(["wilcox", "pratt", "zsplit"], WAYS, strict=True))
 )
 def test_pairs(alternative: Any, zeros: Any) -> None:
     for d, further in (
