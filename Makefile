@@ -14,7 +14,7 @@ help: ## This list
 demo: build ## Train a network on handwritten digits (ARGS="--show adjoint" prints IR)
 	@$(PYTHON) examples/01_digits.py $(ARGS)
 
-test: build ## All tests: lit, then pytest (ARGS go to pytest)
+test: build ## The tests: lit, then pytest (ARGS go to pytest; "-m slow" for the slow ones)
 	@$(PYTHON) tools/run_tests.py $(ARGS)
 
 test-ptx: build ## Assemble kernels for several GPUs, and print what they take (ARGS="--chip sm_90")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Runs the lit and the pytest suite and sums up both in one last line.
 
+Without arguments all tests run but those marked slow, which `-m slow` runs.
 Arguments go to pytest; with `--lit PATH...` only lit runs, on these paths.
 Fails if a test fails and if a suite that was asked for ran nothing.
 """
@@ -47,9 +48,9 @@ def run_lit(paths: list[str], scratch: Path) -> Counter[str]:
 def run_pytest(arguments: list[str], scratch: Path) -> Counter[str]:
     """Runs pytest and counts its results."""
     report = scratch / "pytest.xml"
-    workers = ["-n", str(os.cpu_count() or 1)] if not arguments else []
-    command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}", *workers]
-    status = subprocess.run([*command, *arguments], cwd=ROOT).returncode
+    command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}"]
+    usual = ["-n", str(os.cpu_count() or 1), "-m", "not slow"]
+    status = subprocess.run([*command, *(arguments or usual)], cwd=ROOT).returncode
     counts: Counter[str] = Counter()
     if report.is_file():
         for suite in ET.parse(report).getroot().iter("testsuite"):
