@@ -343,6 +343,7 @@ void Compilation::optimize() {
   if (target.isGpu()) {
     spellOutComparisons(*module);
   } else {
+    moveBrainAsIntegers(*module);
     hideLongSums(*module);
     divideLongBlocks(*module);
   }

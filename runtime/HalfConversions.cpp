@@ -77,3 +77,72 @@ void mlir::grad::expandHalfConversions(llvm::Module &module) {
     cast->eraseFromParent();
   }
 }
+
+/// The integers with the bits of a bfloat, or of a vector of them; null of
+/// another type.
+static llvm::Type *findBrainBits(llvm::Type *type) {
+  if (!type->getScalarType()->isBFloatTy())
+    return nullptr;
+  llvm::Type *bits = llvm::Type::getInt16Ty(type->getContext());
+  if (auto *vector = llvm::dyn_cast<llvm::VectorType>(type))
+    return llvm::VectorType::get(bits, vector->getElementCount());
+  return bits;
+}
+
+/// `value`, a bfloat, as an integer; without a cast if it is one of an integer.
+static Value *asBrainBits(llvm::IRBuilder<> &b, Value *value,
+                          llvm::Type *bits) {
+  auto *cast = llvm::dyn_cast<llvm::BitCastInst>(value);
+  if (cast && cast->getSrcTy() == bits)
+    return cast->getOperand(0);
+  return b.CreateBitCast(value, bits);
+}
+
+void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
+  llvm::SmallVector<llvm::Instruction *> moves;
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (llvm::isa<llvm::LoadInst, llvm::StoreInst, llvm::SelectInst,
+                    llvm::BitCastInst>(instruction))
+        moves.push_back(&instruction);
+  for (llvm::Instruction *move : moves) {
+    llvm::IRBuilder<> builder(move);
+    llvm::Value *moved = nullptr;
+    if (auto *store = llvm::dyn_cast<llvm::StoreInst>(move)) {
+      llvm::Value *value = store->getValueOperand();
+      if (llvm::Type *bits = findBrainBits(value->getType()))
+        store->setOperand(0, asBrainBits(builder, value, bits));
+      continue;
+    }
+    if (auto *cast = llvm::dyn_cast<llvm::BitCastInst>(move)) {
+      llvm::Type *bits = findBrainBits(cast->getSrcTy());
+      if (bits && bits == cast->getDestTy())
+        moved = asBrainBits(builder, cast->getOperand(0), bits);
+      if (!moved || moved->getType() != cast->getDestTy() ||
+          llvm::isa<llvm::BitCastInst>(moved))
+        continue;
+      cast->replaceAllUsesWith(moved);
+      continue;
+    }
+    llvm::Type *bits = findBrainBits(move->getType());
+    if (!bits)
+      continue;
+    if (auto *load = llvm::dyn_cast<llvm::LoadInst>(move)) {
+      auto *other =
+          builder.CreateAlignedLoad(bits, load->getPointerOperand(),
+                                    load->getAlign(), load->isVolatile());
+      other->copyMetadata(*load);
+      moved = other;
+    } else {
+      auto *choice = llvm::cast<llvm::SelectInst>(move);
+      moved = builder.CreateSelect(
+          choice->getCondition(),
+          asBrainBits(builder, choice->getTrueValue(), bits),
+          asBrainBits(builder, choice->getFalseValue(), bits));
+    }
+    move->replaceAllUsesWith(builder.CreateBitCast(moved, move->getType()));
+  }
+  for (llvm::Instruction *move : llvm::reverse(moves))
+    if (move->use_empty() && !llvm::isa<llvm::StoreInst>(move))
+      move->eraseFromParent();
+}

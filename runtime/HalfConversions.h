@@ -17,6 +17,11 @@ namespace mlir::grad {
 /// has. LLVM would call functions of a library of its own.
 void expandHalfConversions(llvm::Module &module);
 
+/// Loads, stores and chooses bfloats as integers: where the CPU has no
+/// instructions for them, LLVM converts vectors of them to float and back, by
+/// calls of functions of its library. To be called after the optimisation.
+void moveBrainAsIntegers(llvm::Module &module);
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_RUNTIME_HALFCONVERSIONS_H
