@@ -98,12 +98,29 @@ static Value *asBrainBits(llvm::IRBuilder<> &b, Value *value,
   return b.CreateBitCast(value, bits);
 }
 
+/// The bits of floats, or of vectors of them, rounded to nearest even as
+/// bfloats, which are their first halves.
+static Value *narrowToBrain(llvm::IRBuilder<> &b, Value *x, llvm::Type *bits) {
+  llvm::Type *type = x->getType()->getWithNewType(b.getInt32Ty());
+  auto number = [&](uint32_t n) { return llvm::ConstantInt::get(type, n); };
+  Value *all = b.CreateBitCast(x, type);
+  Value *isNaN =
+      b.CreateICmpUGT(b.CreateAnd(all, number(0x7fffffff)), number(0x7f800000));
+  Value *odd = b.CreateAnd(b.CreateLShr(all, number(16)), number(1));
+  Value *rounded = b.CreateAdd(b.CreateAdd(all, number(0x7fff)), odd);
+  Value *quiet = b.CreateOr(all, number(0x400000));
+  Value *first =
+      b.CreateLShr(b.CreateSelect(isNaN, quiet, rounded), number(16));
+  return b.CreateTrunc(first, bits);
+}
+
 void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
   llvm::SmallVector<llvm::Instruction *> moves;
   for (llvm::Function &function : module)
     for (llvm::Instruction &instruction : llvm::instructions(function))
       if (llvm::isa<llvm::LoadInst, llvm::StoreInst, llvm::SelectInst,
-                    llvm::BitCastInst>(instruction))
+                    llvm::BitCastInst, llvm::SIToFPInst, llvm::UIToFPInst,
+                    llvm::FPTruncInst>(instruction))
         moves.push_back(&instruction);
   for (llvm::Instruction *move : moves) {
     llvm::IRBuilder<> builder(move);
@@ -133,6 +150,17 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
                                     load->getAlign(), load->isVolatile());
       other->copyMetadata(*load);
       moved = other;
+    } else if (auto *made = llvm::dyn_cast<llvm::CastInst>(move)) {
+      llvm::Value *x = made->getOperand(0);
+      llvm::Type *single =
+          made->getType()->getWithNewType(builder.getFloatTy());
+      if (llvm::isa<llvm::FPTruncInst>(made)) {
+        if (x->getType() != single)
+          continue;
+      } else {
+        x = builder.CreateCast(made->getOpcode(), x, single);
+      }
+      moved = narrowToBrain(builder, x, bits);
     } else {
       auto *choice = llvm::cast<llvm::SelectInst>(move);
       moved = builder.CreateSelect(
