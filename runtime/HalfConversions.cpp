@@ -119,7 +119,8 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
   for (llvm::Function &function : module)
     for (llvm::Instruction &instruction : llvm::instructions(function))
       if (llvm::isa<llvm::LoadInst, llvm::StoreInst, llvm::SelectInst,
-                    llvm::BitCastInst, llvm::SIToFPInst, llvm::UIToFPInst,
+                    llvm::BitCastInst, llvm::ExtractElementInst,
+                    llvm::InsertElementInst, llvm::SIToFPInst, llvm::UIToFPInst,
                     llvm::FPTruncInst>(instruction))
         moves.push_back(&instruction);
   for (llvm::Instruction *move : moves) {
@@ -150,6 +151,17 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
                                     load->getAlign(), load->isVolatile());
       other->copyMetadata(*load);
       moved = other;
+    } else if (auto *read = llvm::dyn_cast<llvm::ExtractElementInst>(move)) {
+      llvm::Value *from = read->getVectorOperand();
+      moved = builder.CreateExtractElement(
+          asBrainBits(builder, from, findBrainBits(from->getType())),
+          read->getIndexOperand());
+    } else if (auto *write = llvm::dyn_cast<llvm::InsertElementInst>(move)) {
+      llvm::Value *element = write->getOperand(1);
+      moved = builder.CreateInsertElement(
+          asBrainBits(builder, write->getOperand(0), bits),
+          asBrainBits(builder, element, findBrainBits(element->getType())),
+          write->getOperand(2));
     } else if (auto *made = llvm::dyn_cast<llvm::CastInst>(move)) {
       llvm::Value *x = made->getOperand(0);
       llvm::Type *single =
