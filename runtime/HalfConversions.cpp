@@ -118,10 +118,11 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
   llvm::SmallVector<llvm::Instruction *> moves;
   for (llvm::Function &function : module)
     for (llvm::Instruction &instruction : llvm::instructions(function))
-      if (llvm::isa<llvm::LoadInst, llvm::StoreInst, llvm::SelectInst,
-                    llvm::BitCastInst, llvm::ExtractElementInst,
-                    llvm::InsertElementInst, llvm::SIToFPInst, llvm::UIToFPInst,
-                    llvm::FPTruncInst>(instruction))
+      if (llvm::isa<llvm::PHINode, llvm::LoadInst, llvm::StoreInst,
+                    llvm::SelectInst, llvm::BitCastInst,
+                    llvm::ExtractElementInst, llvm::InsertElementInst,
+                    llvm::SIToFPInst, llvm::UIToFPInst, llvm::FPTruncInst>(
+              instruction))
         moves.push_back(&instruction);
   for (llvm::Instruction *move : moves) {
     llvm::IRBuilder<> builder(move);
@@ -145,7 +146,17 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
     llvm::Type *bits = findBrainBits(move->getType());
     if (!bits)
       continue;
-    if (auto *load = llvm::dyn_cast<llvm::LoadInst>(move)) {
+    if (auto *phi = llvm::dyn_cast<llvm::PHINode>(move)) {
+      auto *other = builder.CreatePHI(bits, phi->getNumIncomingValues());
+      for (auto [value, block] :
+           llvm::zip_equal(phi->incoming_values(), phi->blocks())) {
+        llvm::IRBuilder<> before(block->getTerminator());
+        other->addIncoming(asBrainBits(before, value, bits), block);
+      }
+      moved = other;
+      builder.SetInsertPoint(phi->getParent(),
+                             phi->getParent()->getFirstInsertionPt());
+    } else if (auto *load = llvm::dyn_cast<llvm::LoadInst>(move)) {
       auto *other =
           builder.CreateAlignedLoad(bits, load->getPointerOperand(),
                                     load->getAlign(), load->isVolatile());
@@ -185,4 +196,18 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
   for (llvm::Instruction *move : llvm::reverse(moves))
     if (move->use_empty() && !llvm::isa<llvm::StoreInst>(move))
       move->eraseFromParent();
+  // There and back again.
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction :
+         llvm::make_early_inc_range(llvm::instructions(function))) {
+      auto *back = llvm::dyn_cast<llvm::BitCastInst>(&instruction);
+      auto *there = back
+                        ? llvm::dyn_cast<llvm::BitCastInst>(back->getOperand(0))
+                        : nullptr;
+      if (!there || there->getSrcTy() != back->getDestTy() ||
+          !findBrainBits(back->getSrcTy()))
+        continue;
+      back->replaceAllUsesWith(there->getOperand(0));
+      back->eraseFromParent();
+    }
 }
