@@ -60,6 +60,11 @@ struct Bits {
                                    apply<arith::TruncIOp>(i16(), high));
   }
 
+  /// Rounds an f32 to a narrow type.
+  Value narrow(Value x, Type to) const {
+    return to.isBF16() ? toBf16(x) : apply<arith::TruncFOp>(to, x);
+  }
+
   /// Rounds an f64 to that of its neighbours in f32 which is odd, if it has no
   /// equal there. The next rounding sees on which side of a tie the f64 is.
   Value toOddF32(Value x) const {
@@ -97,21 +102,29 @@ static Value expand(Bits bits, Value x, Type to) {
   }
   if (!isNarrow(to) || (to.isF16() && from.isF32()))
     return {};
-  Value single = from.isF32() ? x : bits.toOddF32(x);
-  return to.isBF16() ? bits.toBf16(single)
-                     : bits.apply<arith::TruncFOp>(to, single);
+  return bits.narrow(from.isF32() ? x : bits.toOddF32(x), to);
 }
 
 void mlir::grad::expandNarrowConversions(Operation *root) {
   SmallVector<Operation *> conversions;
   root->walk([&](Operation *op) {
-    if (isa<arith::ExtFOp, arith::TruncFOp>(op))
+    if (isa<arith::ExtFOp, arith::TruncFOp>(op) ||
+        (isa<arith::SIToFPOp, arith::UIToFPOp>(op) &&
+         isNarrow(op->getResult(0).getType())))
       conversions.push_back(op);
   });
   for (Operation *op : conversions) {
     OpBuilder builder(op);
-    Value result = expand(Bits{builder, op->getLoc()}, op->getOperand(0),
-                          op->getResult(0).getType());
+    Bits bits{builder, op->getLoc()};
+    Value x = op->getOperand(0);
+    Type to = op->getResult(0).getType();
+    Value result;
+    if (isa<arith::SIToFPOp>(op))
+      result = bits.narrow(bits.apply<arith::SIToFPOp>(bits.f32(), x), to);
+    else if (isa<arith::UIToFPOp>(op))
+      result = bits.narrow(bits.apply<arith::UIToFPOp>(bits.f32(), x), to);
+    else
+      result = expand(bits, x, to);
     if (!result)
       continue;
     op->replaceAllUsesWith(ValueRange(result));

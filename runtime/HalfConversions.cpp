@@ -98,31 +98,13 @@ static Value *asBrainBits(llvm::IRBuilder<> &b, Value *value,
   return b.CreateBitCast(value, bits);
 }
 
-/// The bits of floats, or of vectors of them, rounded to nearest even as
-/// bfloats, which are their first halves.
-static Value *narrowToBrain(llvm::IRBuilder<> &b, Value *x, llvm::Type *bits) {
-  llvm::Type *type = x->getType()->getWithNewType(b.getInt32Ty());
-  auto number = [&](uint32_t n) { return llvm::ConstantInt::get(type, n); };
-  Value *all = b.CreateBitCast(x, type);
-  Value *isNaN =
-      b.CreateICmpUGT(b.CreateAnd(all, number(0x7fffffff)), number(0x7f800000));
-  Value *odd = b.CreateAnd(b.CreateLShr(all, number(16)), number(1));
-  Value *rounded = b.CreateAdd(b.CreateAdd(all, number(0x7fff)), odd);
-  Value *quiet = b.CreateOr(all, number(0x400000));
-  Value *first =
-      b.CreateLShr(b.CreateSelect(isNaN, quiet, rounded), number(16));
-  return b.CreateTrunc(first, bits);
-}
-
 void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
   llvm::SmallVector<llvm::Instruction *> moves;
   for (llvm::Function &function : module)
     for (llvm::Instruction &instruction : llvm::instructions(function))
       if (llvm::isa<llvm::PHINode, llvm::LoadInst, llvm::StoreInst,
-                    llvm::SelectInst, llvm::BitCastInst,
-                    llvm::ExtractElementInst, llvm::InsertElementInst,
-                    llvm::SIToFPInst, llvm::UIToFPInst, llvm::FPTruncInst>(
-              instruction))
+                    llvm::SelectInst, llvm::ExtractElementInst,
+                    llvm::InsertElementInst>(instruction))
         moves.push_back(&instruction);
   for (llvm::Instruction *move : moves) {
     llvm::IRBuilder<> builder(move);
@@ -131,16 +113,6 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
       llvm::Value *value = store->getValueOperand();
       if (llvm::Type *bits = findBrainBits(value->getType()))
         store->setOperand(0, asBrainBits(builder, value, bits));
-      continue;
-    }
-    if (auto *cast = llvm::dyn_cast<llvm::BitCastInst>(move)) {
-      llvm::Type *bits = findBrainBits(cast->getSrcTy());
-      if (bits && bits == cast->getDestTy())
-        moved = asBrainBits(builder, cast->getOperand(0), bits);
-      if (!moved || moved->getType() != cast->getDestTy() ||
-          llvm::isa<llvm::BitCastInst>(moved))
-        continue;
-      cast->replaceAllUsesWith(moved);
       continue;
     }
     llvm::Type *bits = findBrainBits(move->getType());
@@ -173,17 +145,6 @@ void mlir::grad::moveBrainAsIntegers(llvm::Module &module) {
           asBrainBits(builder, write->getOperand(0), bits),
           asBrainBits(builder, element, findBrainBits(element->getType())),
           write->getOperand(2));
-    } else if (auto *made = llvm::dyn_cast<llvm::CastInst>(move)) {
-      llvm::Value *x = made->getOperand(0);
-      llvm::Type *single =
-          made->getType()->getWithNewType(builder.getFloatTy());
-      if (llvm::isa<llvm::FPTruncInst>(made)) {
-        if (x->getType() != single)
-          continue;
-      } else {
-        x = builder.CreateCast(made->getOpcode(), x, single);
-      }
-      moved = narrowToBrain(builder, x, bits);
     } else {
       auto *choice = llvm::cast<llvm::SelectInst>(move);
       moved = builder.CreateSelect(
