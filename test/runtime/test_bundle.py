@@ -24,12 +24,15 @@ import numpy as np
 import pytest
 from budget import budget, generator
 from c_compiler import HERE, compile_c
+from saved import load, path
 
 import gradopt as go
 import gradopt_runtime
 from gradopt.compilation.bundle import CPU_LEVELS
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt_runtime.library import runtime
+
+__all__ = ["load", "path"]
 
 RANDOM = np.random.default_rng(0)
 PARAMS = {"w": RANDOM.normal(size=(5, 3)), "b": RANDOM.normal(size=3)}
@@ -55,17 +58,6 @@ def same(got: Any, expected: Any) -> None:
     elif expected is not None:
         assert np.asarray(got).dtype == np.asarray(expected).dtype
         np.testing.assert_allclose(got, expected, rtol=1e-12)
-
-
-@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
-def load(request: pytest.FixtureRequest) -> Any:
-    """The loader on the native call path, and the one that needs no extension."""
-    return request.param
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a.bundle"
 
 
 class Pair(NamedTuple):

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from saved import load, path
 from test_bundle import same
 
 import gradopt as go
 import gradopt_runtime
+
+__all__ = ["load", "path"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOOL = shutil.which("gradopt", path=str(Path(sys.executable).parent)) or "gradopt"
@@ -26,16 +29,6 @@ def compile_module(module: str | Path, path: Path, options: str = "", *flags: st
     source, text = (module, None) if isinstance(module, Path) else ("-", module)
     command = [TOOL, str(source), *flags, f"--grad-to-bundle=output={path} {options}"]
     subprocess.run([*command, "-o", "/dev/null"], input=text, text=True, check=True, timeout=60)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a.bundle"
-
-
-@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
-def load(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 def loss(w: Any, b: Any, v: Any, x: Any, t: Any) -> Any:

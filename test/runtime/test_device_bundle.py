@@ -28,6 +28,7 @@ from foreign_arrays import (
     Taken,
     fake_cupy,
 )
+from saved import load, path, there, values
 from test_bundle import PARAMS, TABLE, T, X, loss, rehashed, same
 from test_cpp_wrapper import build, run
 
@@ -38,34 +39,10 @@ from gradopt.errors import ArgumentError, UnsupportedError
 from gradopt_runtime.library import runtime
 
 pytestmark = pytest.mark.usefixtures("cuda")
-__all__ = ["cuda", "emulator"]
+__all__ = ["cuda", "emulator", "load", "path"]
 
 EMULATED = {"cpu": [], "chips": ["emulated"]}
 BOTH = {"cpu": ["x86-64-v2"], "chips": ["emulated"]}
-
-
-@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
-def load(request: pytest.FixtureRequest) -> Any:
-    """The loader on the native call path, and the one that needs no extension."""
-    return request.param
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a.bundle"
-
-
-def there(x: Any, device: str = "cuda") -> Any:
-    return gradopt_runtime.asarray(x, device)
-
-
-def values(tree: Any) -> Any:
-    """The same with arrays of NumPy in place of those on a device."""
-    if isinstance(tree, dict):
-        return {key: values(value) for key, value in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return type(tree)([values(value) for value in tree])
-    return tree.numpy() if hasattr(tree, "numpy") else tree
 
 
 # -- Where a call runs -----------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from budget import budget, generator
 from page_end import at_page_end
+from saved import load, path
 from test_bundle import rehashed, same
 from test_bundles_of_modules import compile_module
 from test_cpp_wrapper import build, run
@@ -23,20 +24,12 @@ from gradopt import _gradopt
 from gradopt.command import main
 from gradopt_runtime.library import runtime
 
+__all__ = ["load", "path"]
+
 MATRIX = np.random.default_rng(3).normal(size=(3, 3)) / 2
 ROWS = {"x": {0: "n"}, "y": {0: "n"}}
 MOST = {"x": {0: go.Dim("n", max=70)}, "y": {0: "n"}}
 LEVEL = ["x86-64-v3"]
-
-
-@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
-def load(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a.bundle"
 
 
 def parts(x: Any, y: Any) -> Any:

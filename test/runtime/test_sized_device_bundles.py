@@ -16,6 +16,7 @@ from devices import cuda, emulator
 from emulated_cuda import Driver, Emulator
 from foreign_arrays import CupyArray, CupyResult, fake_cupy
 from page_end import at_page_end
+from saved import load, path, there, values
 from test_bundle import rehashed, same
 from test_bundles_of_modules import compile_module
 from test_cpp_wrapper import build, run
@@ -29,7 +30,7 @@ from gradopt.errors import UnsupportedError
 from gradopt_runtime.library import runtime
 
 pytestmark = pytest.mark.usefixtures("cuda")
-__all__ = ["cuda", "emulator"]
+__all__ = ["cuda", "emulator", "load", "path"]
 
 MATRIX = np.random.default_rng(3).normal(size=(3, 3)) / 2
 MOST = 20
@@ -39,31 +40,9 @@ BOTH = {"cpu": ["x86-64-v2"], "chips": ["emulated"]}
 SIZES = [5, 0, 1, MOST, 2]
 
 
-@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
-def load(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a.bundle"
-
-
-def there(x: Any) -> Any:
-    return gradopt_runtime.asarray(x, "cuda")
-
-
 def given(n: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(n)
     return at_page_end(rng.normal(size=(n, 3))), at_page_end(rng.normal(size=n))
-
-
-def values(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: values(value) for key, value in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return type(tree)([values(value) for value in tree])
-    return tree.numpy() if hasattr(tree, "numpy") else tree
 
 
 def parts(x: Any, y: Any) -> Any:
