@@ -349,8 +349,6 @@ Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
 /// Fewer have stacks of their own, which loops that become vectors fill and
 /// read without gaps.
 static constexpr int64_t kManyScalars = 128;
-/// Operations of a block in which a value may be alive for long.
-static constexpr size_t kLongBlock = 1024;
 
 /// Where one of several values is: the number of its stack, and its place in
 /// the rows of that, or -1 if it is all of what that holds.

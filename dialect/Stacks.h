@@ -69,6 +69,9 @@ SmallVector<Value> pushAll(OpBuilder &builder, Location loc, ValueRange stacks,
 SmallVector<Value> peekAll(OpBuilder &builder, Location loc, ValueRange stacks,
                            TypeRange types, Value index);
 
+/// Operations of a block in which a scalar may be alive for too long.
+inline constexpr size_t kLongBlock = 1024;
+
 /// Moves what a long block computes for the `pushed` stacks alone, and the
 /// pushes, to where the values are that they need: few values are alive at once
 /// then. Only of scalars; operations on arrays stay side by side, for fusion.

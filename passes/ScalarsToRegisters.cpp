@@ -22,6 +22,7 @@
 
 #include "dialect/DeadOps.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -302,7 +303,6 @@ static void writeElement(tensor::InsertSliceOp op) {
 /// Reads elements of arrays that nobody updates where a long block needs them,
 /// and not all at its beginning: too many would be alive at once.
 static void readLate(Block &block) {
-  constexpr size_t kLongBlock = 1024;
   if (block.getOperations().size() < kLongBlock)
     return;
   DenseMap<Operation *, unsigned> places;
