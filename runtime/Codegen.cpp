@@ -180,7 +180,8 @@ llvm::Error Compilation::createTargetMachine() {
       triple, target.cpu, target.features, llvm::TargetOptions(),
       llvm::Reloc::PIC_,
       target.isGpu() ? std::nullopt : std::optional(llvm::CodeModel::Small),
-      llvm::CodeGenOptLevel::Default));
+      target.isForChecks ? llvm::CodeGenOptLevel::Less
+                         : llvm::CodeGenOptLevel::Default));
   if (!machine)
     return codegenError("cannot create a target machine for " + target.triple);
   return llvm::Error::success();
@@ -335,8 +336,9 @@ void Compilation::optimize() {
 
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass(/*InsertLifetime=*/false));
-  passes.addPass(
-      builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2));
+  passes.addPass(builder.buildPerModuleDefaultPipeline(
+      target.isForChecks ? llvm::OptimizationLevel::O1
+                         : llvm::OptimizationLevel::O2));
   if (!target.isGpu())
     addVectorFormPasses(passes);
   passes.run(*module, modules);

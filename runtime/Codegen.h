@@ -39,6 +39,8 @@ struct CodeTarget {
   unsigned vectorWidth;
   /// Whether programs find the special functions in libGradOptSpecial.
   bool hasSpecialFunctions = false;
+  /// Whether code is for checks, in which it is compiled longer than it runs.
+  bool isForChecks = false;
 
   /// This machine; determined once for the process.
   static const CodeTarget &host();

@@ -98,7 +98,9 @@ llvm::Error appendImages(Operation *module, const DeviceModule &parts,
   if (names.empty())
     return llvm::Error::success();
   if (chips == kEmulator) {
-    auto object = emitObject(module, CodeTarget::host(), observer, names);
+    CodeTarget target = CodeTarget::host();
+    target.isForChecks = true;
+    auto object = emitObject(module, target, observer, names);
     if (!object)
       return object.takeError();
     images.push_back({0, GRADOPT_IMAGE_HOST,
