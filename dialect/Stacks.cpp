@@ -125,10 +125,15 @@ static Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
 }
 
 /// Whether the body of the loop itself puts values on the tape that is result
-/// `i`, one in each iteration.
+/// `i`: one in each iteration, or a row of scalars, one by one.
 static bool pushesItself(scf::ForOp loop, unsigned i) {
-  auto push = loop.getYieldedValues()[i].getDefiningOp<DynamicUpdateSliceOp>();
-  return push && push.getX() == loop.getRegionIterArg(i);
+  Value tape = loop.getYieldedValues()[i];
+  while (auto push = tape.getDefiningOp<DynamicUpdateSliceOp>()) {
+    if (push->getBlock() != loop.getBody())
+      return false;
+    tape = push.getX();
+  }
+  return tape == loop.getRegionIterArg(i) && tape != loop.getYieldedValues()[i];
 }
 
 static OpResult leaveZeros(Operation *op, unsigned i, Block *around);
@@ -296,7 +301,7 @@ Value grad::createZeroTangent(OpBuilder &builder, Value primal) {
   return createZero(builder, loc, primal.getType());
 }
 
-/// The index of a scalar in the rows of a stack.
+/// The index of a value in the rows of a stack.
 static Value createColumn(OpBuilder &builder, Location loc, int64_t column) {
   auto type = RankedTensorType::get({}, builder.getI64Type());
   return ConstantOp::create(builder, loc, DenseElementsAttr::get(type, column));
@@ -315,8 +320,8 @@ Value grad::createPush(OpBuilder &builder, Location loc, Value stack,
   shape.front() = 1;
   SmallVector<Value> indices = indicesOf(builder, loc, stack, index);
   if (column >= 0) {
-    shape.back() = 1;
-    indices.back() = createColumn(builder, loc, column);
+    shape[1] = 1;
+    indices[1] = createColumn(builder, loc, column);
   }
   value = ReshapeOp::create(builder, loc, value, shape);
   return DynamicUpdateSliceOp::create(builder, loc, stack, value, indices);
@@ -329,8 +334,8 @@ Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
   shape.front() = 1;
   SmallVector<Value> indices = indicesOf(builder, loc, stack, index);
   if (column >= 0) {
-    shape.back() = 1;
-    indices.back() = createColumn(builder, loc, column);
+    shape[1] = 1;
+    indices[1] = createColumn(builder, loc, column);
   }
   Value value = DynamicSliceOp::create(builder, loc, stack, indices, shape);
   value = ReshapeOp::create(
@@ -350,72 +355,83 @@ Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
 /// read without gaps.
 static constexpr int64_t kManyScalars = 128;
 
+/// So many values of a type, arrays, too, are in rows of one tape: there are
+/// addresses for about a hundred tapes.
+static constexpr int64_t kManyOnTapes = 12;
+
 /// Where one of several values is: the number of its stack, and its place in
 /// the rows of that, or -1 if it is all of what that holds.
 using StackPlace = std::pair<unsigned, int64_t>;
 
 /// Places for values of these types, and the types that the stacks hold.
-static SmallVector<StackPlace> placesOf(TypeRange types,
+static SmallVector<StackPlace> placesOf(TypeRange types, bool onTapes,
                                         SmallVectorImpl<Type> &held) {
-  auto scalarOf = [](Type type) -> Type {
+  auto placedAs = [](Type type) {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    return !tensor            ? type
-           : tensor.getRank() ? nullptr
-                              : tensor.getElementType();
+    return tensor ? tensor : RankedTensorType::get({}, storedAs(type));
   };
   DenseMap<Type, int64_t> counts;
   for (Type type : types)
-    if (Type scalar = scalarOf(type))
-      ++counts[scalar];
+    ++counts[placedAs(type)];
   DenseMap<Type, StackPlace> next;
   return llvm::map_to_vector(types, [&](Type type) -> StackPlace {
-    Type scalar = scalarOf(type);
-    int64_t count = scalar ? counts[scalar] : 0;
-    if (count < kManyScalars) {
+    RankedTensorType placed = placedAs(type);
+    int64_t count = counts[placed];
+    bool share = onTapes ? count >= kManyOnTapes
+                         : count >= kManyScalars && placed.getRank() == 0;
+    if (!share) {
       held.push_back(type);
       return {held.size() - 1, -1};
     }
-    auto [it, isFirst] = next.try_emplace(scalar, held.size(), 0);
-    if (isFirst)
-      held.push_back(RankedTensorType::get({count}, storedAs(scalar)));
+    auto [it, isFirst] = next.try_emplace(placed, held.size(), 0);
+    if (isFirst) {
+      SmallVector<int64_t> shape(placed.getShape());
+      shape.insert(shape.begin(), count);
+      held.push_back(placed.clone(shape));
+    }
     return {it->second.first, it->second.second++};
   });
+}
+
+SmallVector<Type> grad::typesOnTapes(TypeRange types) {
+  SmallVector<Type> held;
+  placesOf(types, /*onTapes=*/true, held);
+  return held;
 }
 
 SmallVector<Value> grad::createStacks(OpBuilder &builder, Location loc,
                                       TypeRange types, int64_t length) {
   SmallVector<Type> held;
-  placesOf(types, held);
+  placesOf(types, /*onTapes=*/false, held);
   return llvm::map_to_vector(
       held, [&](Type type) { return createStack(builder, loc, type, length); });
+}
+
+/// Places for values of these types in stacks that were created for them.
+static SmallVector<StackPlace> placesIn(ValueRange stacks, TypeRange types) {
+  SmallVector<Type> held;
+  return placesOf(types, !stacks.empty() && isTape(stacks.front().getType()),
+                  held);
 }
 
 SmallVector<Value> grad::pushAll(OpBuilder &builder, Location loc,
                                  ValueRange stacks, ValueRange values,
                                  Value index) {
-  SmallVector<Type> held;
   SmallVector<Value> pushed(stacks);
-  bool areSingle = stacks.size() == values.size();
-  auto places = placesOf(values.getTypes(), held);
-  for (auto [i, value] : llvm::enumerate(values)) {
-    Value &stack = pushed[areSingle ? i : places[i].first];
-    stack = createPush(builder, loc, stack, value, index,
-                       areSingle ? -1 : places[i].second);
-  }
+  for (auto [value, place] :
+       llvm::zip_equal(values, placesIn(stacks, values.getTypes())))
+    pushed[place.first] = createPush(builder, loc, pushed[place.first], value,
+                                     index, place.second);
   return pushed;
 }
 
 SmallVector<Value> grad::peekAll(OpBuilder &builder, Location loc,
                                  ValueRange stacks, TypeRange types,
                                  Value index) {
-  SmallVector<Type> held;
   SmallVector<Value> values;
-  bool areSingle = stacks.size() == types.size();
-  auto places = placesOf(types, held);
-  for (auto [i, type] : llvm::enumerate(types))
-    values.push_back(createPeek(builder, loc,
-                                stacks[areSingle ? i : places[i].first], type,
-                                index, areSingle ? -1 : places[i].second));
+  for (auto [type, place] : llvm::zip_equal(types, placesIn(stacks, types)))
+    values.push_back(createPeek(builder, loc, stacks[place.first], type, index,
+                                place.second));
   return values;
 }
 

@@ -51,8 +51,8 @@ Value createZeroTangent(OpBuilder &builder, Value primal);
 /// that are written by loops; else null.
 Value createBatchOfZeros(OpBuilder &builder, Value tape, Type type);
 
-/// `stack` with `value` in place `index`; with a scalar in column `column` of
-/// the row that is there, unless that is negative.
+/// `stack` with `value` in place `index`; in column `column` of the row of
+/// values that is there, unless that is negative.
 Value createPush(OpBuilder &builder, Location loc, Value stack, Value value,
                  Value index, int64_t column = -1);
 
@@ -60,8 +60,10 @@ Value createPush(OpBuilder &builder, Location loc, Value stack, Value value,
 Value createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
                  Value index, int64_t column = -1);
 
-// The same for several values at once. Very many scalars are in one stack, so
-// that there can be fewer stacks than values.
+// The same for several values at once. Very many scalars are in one stack, and
+// many values of a type on one tape, so that there can be fewer of these than
+// values. `typesOnTapes` are what the tapes for values of some types hold.
+SmallVector<Type> typesOnTapes(TypeRange types);
 SmallVector<Value> createStacks(OpBuilder &builder, Location loc,
                                 TypeRange types, int64_t length);
 SmallVector<Value> pushAll(OpBuilder &builder, Location loc, ValueRange stacks,

@@ -270,7 +270,7 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   OpBuilder builder(primal);
   unsigned before = primal.getNumResults();
   SmallVector<Value> stacks;
-  size_t singles = stored.size();
+  size_t singles = 0;
   std::optional<NestedTapes> tapes;
   if (length > 0) {
     stacks = createStacks(builder, loc, ValueRange(stored).getTypes(), length);
@@ -280,8 +280,9 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
         stacks,
         createStacks(builder, loc, ValueRange(first).getTypes(), length + 1));
   } else if (!stored.empty() || !first.empty()) {
-    SmallVector<Type> types(ValueRange(stored).getTypes());
-    llvm::append_range(types, ValueRange(first).getTypes());
+    SmallVector<Type> types = typesOnTapes(ValueRange(stored).getTypes());
+    singles = types.size();
+    llvm::append_range(types, typesOnTapes(ValueRange(first).getTypes()));
     tapes.emplace(store.getBlocksAround(), primal, types);
     llvm::append_range(stacks, tapes->getTapes());
   }

@@ -19,6 +19,9 @@
 #include <new>
 
 using gradopt::kTapeBytes;
+
+/// A process has about so many bytes of addresses.
+static constexpr size_t kAddresses = size_t(1) << 47;
 using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
 using gradopt::runtime::ArenaUser;
@@ -192,11 +195,14 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
     if (!arena.memory)
       return fail(GRADOPT_OUT_OF_MEMORY,
                   "cannot allocate an arena of %zu bytes%s", bytes,
-                  bytes < size_t(kTapeBytes)
-                      ? ""
-                      : ", most of which are addresses for what loops keep: "
+                  bytes < size_t(kTapeBytes) ? ""
+                  : bytes < kAddresses
+                      ? ", most of which are addresses for what loops keep: "
                         "is there a limit on the process (ulimit -v, "
-                        "vm.overcommit_memory=2)?");
+                        "vm.overcommit_memory=2)?"
+                      : ", most of which are addresses for what loops keep: "
+                        "a process does not have so many; let some of the "
+                        "loops have another policy than checkpoint=\"all\"");
     buffers[arena_slot] = arena.memory;
   } else {
     buffers[arena_slot] = small;

@@ -55,6 +55,29 @@ def difference(f, x, direction, h=1e-5):
     return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
 
 
+def of_unknown_length(x, count):
+    """Carries scalars, mixed in place; only the run tells how often."""
+
+    def advance(i, values):
+        values = list(values)
+        for k in range(len(values) - 1):
+            v, w = values[k], values[k + 1]
+            values[k], values[k + 1] = np.sin(v * w), v + 0.1 * i * w
+        return values
+
+    elements = [x[i] for i in range(len(x))]
+    return sum(go.fori_loop(0, count, advance, elements, checkpoint="all"))
+
+
+def in_another_loop(x, count):
+    """Each run of the inner loop goes on where the tapes end."""
+
+    def again(i, y):
+        return y + of_unknown_length(x * (1 + 0.1 * y), count - i)
+
+    return go.fori_loop(0, 2, again, x[0])
+
+
 FUNCTIONS = pytest.mark.parametrize("f", [by_while, by_count, by_pairs])
 
 
@@ -88,6 +111,35 @@ def test_scalars_are_stored_in_rows(f):
     # Stacks of single scalars.
     single = [set(re.findall(r"tensor<(\d+)xf64>", line)) - {"1", str(COUNT)} for line in loops]
     assert not any(single)
+
+
+@pytest.mark.parametrize("f", [of_unknown_length, in_another_loop])
+def test_rows_of_tapes(f):
+    """There are a few tapes, however many values there are; derivatives are right."""
+    x, direction = X[:70], DIRECTION[:70]
+    run = go.compile_value_and_grad(f, capture="trace")
+    made = re.findall(
+        r"tensor\.empty\(\) : tensor<(\d{9,}\S*)>", run.lower(x, 2).mlir("simplified")
+    )
+    assert 1 <= len(made) <= 3
+    assert any(int(tape.removesuffix("xf64").split("x")[1]) >= 128 for tape in made)
+    for count in 0, 1, 3:
+        value, gradient = run(x, count)
+        plain = lambda x: f(x, count)  # noqa: B023, E731
+        np.testing.assert_allclose(value, plain(x), rtol=1e-13)
+        slope = difference(plain, x, direction)
+        np.testing.assert_allclose(gradient @ direction, slope, rtol=1e-7)
+
+
+def test_second_derivative_with_tapes():
+    """Cotangents of tapes are zeros, and tapes are filled again."""
+    x, direction = X[:70], DIRECTION[:70]
+    gradient = go.compile_grad(of_unknown_length, capture="trace")
+    product = go.compile(
+        lambda x, v, n: go.grad(lambda x: go.grad(of_unknown_length)(x, n) @ v)(x), capture="trace"
+    )(x, direction, 2)
+    slope = difference(lambda x: gradient(x, 2), x, direction)
+    np.testing.assert_allclose(product, slope, rtol=1e-6, atol=1e-8)
 
 
 def test_few_values_are_alive_at_once():

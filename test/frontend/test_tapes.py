@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,25 @@ def test_memory_grows_with_the_iterations() -> None:
         np.testing.assert_allclose(gradient, expected(x, n)[1], rtol=1e-9, atol=1e-12)
     assert resident() - before < grown + (8 << 20)
     assert _gradopt.alloc_count() == allocations
+
+
+def test_many_residuals() -> None:
+    """Arrays of one type share a tape: a process has addresses for about a hundred tapes."""
+
+    def f(x: Any, n: Any) -> Any:
+        def body(_: Any, y: Any) -> Any:
+            for _ in range(50):
+                y = np.sin(y) * np.cos(y + x) + 0.9
+            return y
+
+        return np.sum(go.fori_loop(0, n, body, x, checkpoint="all"))
+
+    run = go.compile_grad(f, capture="trace")
+    for n in 0, 1, 3:
+        slopes = [(f(X + s, n) - f(X - s, n)) / 2e-6 for s in 1e-6 * np.eye(5)]
+        np.testing.assert_allclose(run(X, n), slopes, rtol=1e-6, atol=1e-8)
+    text = run.lower(X, 3).mlir("adjoint")
+    assert len(re.findall(r"tensor\.empty\(\) : tensor<\d{9,}x", text)) <= 3
 
 
 def test_threads() -> None:
