@@ -78,6 +78,8 @@ CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: np.tri(x[0]), errors.BranchError, SIZES),
     (lambda x: np.arange(x[0]), errors.ConversionError, SIZES),
     (lambda x: np.mgrid[0 : x[0]], errors.ConversionError, SIZES),
+    (lambda x: np.mgrid[0 : x[0], 0:2], errors.ConversionError, SIZES),
+    (lambda x: np.ogrid[0:2, 0 : x[0]], errors.ConversionError, SIZES),
     (lambda x: np.ogrid[0 : x[0]], errors.ConversionError, SIZES),
     (lambda x: sum(range(x[0])), errors.ConversionError, SIZES),
     (lambda x: np.linspace(0, 1, x[0]), errors.ConversionError, SIZES),

@@ -37,19 +37,27 @@ def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
         except GradoptError as error:
             error.location = error.location or source_location()
             raise error.with_traceback(user_traceback(error.__traceback__)) from error.__cause__
-        except ValueError as error:
-            # NumPy hides our error where `a[i] = x` converts x.
-            hidden = error.__cause__
-            if not isinstance(hidden, GradoptError) or "array element" not in str(error):
-                raise
-            raise hidden.with_traceback(user_traceback(error.__traceback__)) from None
-        except TypeError as error:
-            named = _named(error)
+        except Exception as error:
+            named = _hidden(error)
+            if named is None and isinstance(error, TypeError):
+                named = _named(error)
             if named is None:
                 raise
             raise named.with_traceback(user_traceback(error.__traceback__)) from None
 
     return entry
+
+
+def _hidden(error: Exception) -> GradoptError | None:
+    """Our error, for one that NumPy raised because of it."""
+    # Where `a[i] = x` converts x.
+    if isinstance(error.__cause__, GradoptError):
+        return error.__cause__ if "array element" in str(error) else None
+    # Where NumPy catches it and tries something else, as np.mgrid[:n, :2] does.
+    hidden = error.__context__
+    if not isinstance(hidden, GradoptError) or hidden.__traceback__ is None:
+        return None
+    return hidden if is_internal(hidden.__traceback__.tb_frame) else None
 
 
 def _named(error: TypeError) -> GradoptError | None:
