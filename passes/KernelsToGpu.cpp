@@ -27,6 +27,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/SymbolTable.h"
@@ -81,9 +82,8 @@ static void dropNoAlias(gpu::GPUFuncOp kernel) {
     return;
   llvm::SmallBitVector isWritten(kernel.getNumArguments());
   kernel.walk([&](memref::StoreOp store) {
-    Value buffer = store.getMemRef();
-    while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
-      buffer = view.getViewSource();
+    Value buffer =
+        memref::skipViewLikeOps(cast<MemrefValue>(store.getMemref()));
     auto argument = dyn_cast<BlockArgument>(buffer);
     if (!argument || argument.getOwner() != &kernel.getBody().front())
       isWritten.set(); // One that a loop or branch has chosen.

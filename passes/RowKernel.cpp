@@ -19,8 +19,8 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
@@ -182,9 +182,7 @@ bool RowKernel::checkBuffers() {
   for (auto &[buffer, place] : written) {
     if (isTemporary(buffer))
       continue;
-    Value root = buffer;
-    while (auto view = root.getDefiningOp<ViewLikeOpInterface>())
-      root = view.getViewSource();
+    Value root = memref::skipViewLikeOps(cast<MemrefValue>(buffer));
     auto argument = dyn_cast<BlockArgument>(root);
     auto kernel =
         argument ? dyn_cast<gpu::GPUFuncOp>(argument.getOwner()->getParentOp())
@@ -205,9 +203,7 @@ bool RowKernel::checkBuffers() {
       if (!bytes)
         return false;
       mostBytes = std::max(mostBytes, *bytes);
-      Value root = operand.get();
-      while (auto view = root.getDefiningOp<ViewLikeOpInterface>())
-        root = view.getViewSource();
+      Value root = memref::skipViewLikeOps(cast<MemrefValue>(operand.get()));
       auto at = written.find(operand.get());
       if (at == written.end()) {
         // Not another view of what is written.

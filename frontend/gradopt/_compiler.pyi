@@ -81,7 +81,7 @@ class Compilation:
                 and "nvvm" follow "bufferized", then "assembly" is PTX, and "object" a program for
                 a device. "sparsity" is the pattern of the derivatives.
             source: the stage that the program is in.
-            fast_math: floating-point arithmetic may be regrouped and contracted.
+            fast_math: calculate with floats as with real numbers.
             options: options of `--grad-to-cpu` or `--grad-to-cuda` in their textual form
                 ("plan-remarks=1 ...").
             locations: whether MLIR text has source locations.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What holds under `fast_math`: see the option's description in gradopt.options.
+"""What holds under `fast_math`: see the option's description in gradopt.base.options.
 
 Values differ by roundings, tests for NaN and infinities by nothing, and NaN stays where it is.
 """

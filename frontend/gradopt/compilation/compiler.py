@@ -40,7 +40,7 @@ class Program(NamedTuple):
         code: MLIR of the grad dialect, as text or bytecode.
         name: the user's function, for messages.
         location: where that is defined.
-        fast_math: whether sums and products may be reordered and NaNs ignored.
+        fast_math: as in `gradopt.base.options.Options`.
         progress: whether a long compilation says so on standard error.
         pipeline_options: options of the pipeline in its own syntax.
         store: the directory in which object code is kept; "" for none.
