@@ -28,6 +28,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
@@ -80,7 +81,8 @@ private:
   void noteEquivalences(Operation *op);
 
   bool canWrite(OpOperand &operand);
-  void forEachReader(Value value, function_ref<void(OpOperand &)> visit);
+  void forEachReader(Value value, function_ref<void(OpOperand &)> visit,
+                     Operation *writer = nullptr);
   bool outlasts(Value value, OpOperand &write);
   bool outlastsCarried(Value value, OpOperand &operand, Value carried);
   bool isOverwritten(OpOperand &operand);
@@ -443,15 +445,18 @@ bool BlockAnalysis::canWrite(OpOperand &operand) {
 }
 
 /// Calls `visit` with whoever reads `value`, which an operation in the block
-/// makes, or what a branch in it that yields `value` results in.
+/// makes, or what a branch in it that yields `value` results in. What does not
+/// run if `writer` does is left out.
 void BlockAnalysis::forEachReader(Value value,
-                                  function_ref<void(OpOperand &)> visit) {
+                                  function_ref<void(OpOperand &)> visit,
+                                  Operation *writer) {
   llvm::SmallSetVector<Value, 4> values;
   values.insert(value);
   for (unsigned i = 0; i < values.size(); ++i)
     for (OpOperand &use : values[i].getUses()) {
       Value result = getResultOf(use);
-      if (!isRead(use))
+      if (!isRead(use) ||
+          (writer && insideMutuallyExclusiveRegions(use.getOwner(), writer)))
         continue;
       if (result && use.getOwner() != block.getTerminator())
         values.insert(result);
@@ -466,7 +471,7 @@ bool BlockAnalysis::outlasts(Value value, OpOperand &write) {
   Operation *place = block.findAncestorOpInBlock(*write.getOwner());
   llvm::SmallSetVector<Value, 4> outerValues;
   bool isReadLater = false;
-  forEachReader(value, [&](OpOperand &use) {
+  auto visit = [&](OpOperand &use) {
     Operation *user = use.getOwner();
     Value result = getResultOf(use);
     if (place && &use != &write)
@@ -475,7 +480,8 @@ bool BlockAnalysis::outlasts(Value value, OpOperand &write) {
     else if (!place && result &&
              !user->getParentOp()->isAncestor(write.getOwner()))
       outerValues.insert(result);
-  });
+  };
+  forEachReader(value, visit, write.getOwner());
   return isReadLater || llvm::any_of(outerValues, [&](Value result) {
            return outer->outlasts(result, write);
          });

@@ -436,3 +436,44 @@ func.func private @carried_view(%x: f64) -> tensor<6xf64> {
   }
   return %1 : tensor<6xf64>
 }
+
+// -----
+
+// What a branch yields in place of an update is not read after it.
+// CHECK-LABEL: func.func private @other_branch
+// CHECK: scf.for {{.*}} iter_args(%[[ACC:.*]] = %{{.*}})
+// CHECK-NOT: memref.alloc
+// CHECK: %[[FIRST:.*]] = scf.if
+// CHECK: %[[VIEW:.*]] = memref.collapse_shape %[[ACC]]
+// CHECK: memref.subview %[[VIEW]][0] [5] [10]
+// CHECK-NOT: memref.alloc
+// CHECK: %[[SECOND:.*]] = scf.if
+// CHECK: memref.subview %[[FIRST]][0, 0] [5, 1] [1, 1]
+// CHECK-NOT: memref.alloc
+// CHECK: scf.yield %[[SECOND]]
+func.func private @other_branch(%t: tensor<5xf64>, %c: i1, %d: i1) -> tensor<5x9xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<5x9xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<5x9xf64>) -> tensor<5x9xf64>
+  %1 = scf.for %i = %c0 to %c3 step %c1 iter_args(%acc = %0) -> tensor<5x9xf64> {
+    %2 = scf.if %c -> tensor<5x9xf64> {
+      scf.yield %acc : tensor<5x9xf64>
+    } else {
+      %view = tensor.collapse_shape %acc [[0, 1]] : tensor<5x9xf64> into tensor<45xf64>
+      %new = tensor.insert_slice %t into %view[0] [5] [10] : tensor<5xf64> into tensor<45xf64>
+      %next = tensor.expand_shape %new [[0, 1]] output_shape [5, 9] : tensor<45xf64> into tensor<5x9xf64>
+      scf.yield %next : tensor<5x9xf64>
+    }
+    %3 = scf.if %d -> tensor<5x9xf64> {
+      %next = tensor.insert_slice %t into %2[0, 0] [5, 1] [1, 1] : tensor<5xf64> into tensor<5x9xf64>
+      scf.yield %next : tensor<5x9xf64>
+    } else {
+      scf.yield %2 : tensor<5x9xf64>
+    }
+    scf.yield %3 : tensor<5x9xf64>
+  }
+  return %1 : tensor<5x9xf64>
+}
