@@ -3,39 +3,40 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+///
+/// \file
+/// Linear functions of one value, element by element: it times constants, and
+/// sums and differences of such products.
+///
+//===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_PASSES_SCALEDVALUES_H
 #define GRADOPT_PASSES_SCALEDVALUES_H
 
-#include "dialect/GradDialect.h"
-#include "dialect/Rules.h"
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/SmallVector.h"
 
-#include <cmath>
+#include <optional>
+
+namespace mlir {
+class OpBuilder;
+} // namespace mlir
 
 namespace mlir::grad {
 
-/// The operand that `op` multiplies with a finite constant, -1 for `negative`;
-/// null if it is no such op.
-inline Value getScaled(Operation *op) {
-  if (auto negative = dyn_cast_or_null<NegativeOp>(op))
-    return negative->getOperand(0);
-  auto product = dyn_cast_or_null<MultiplyOp>(op);
-  if (!product || !isa<FloatType>(getElementTypeOrSelf(product.getType())))
-    return nullptr;
-  for (unsigned i : {0, 1}) {
-    std::optional<double> factor = getSplat(product->getOperand(1 - i));
-    if (factor && std::isfinite(*factor))
-      return product->getOperand(i);
-  }
-  return nullptr;
-}
+/// The first value that `value` is a linear function of, by few operations;
+/// `value`, if there is no other one.
+Value getScaleBase(Value value);
 
-/// What all the constant factors of `value` are applied to.
-inline Value getScaleBase(Value value) {
-  while (Value operand = getScaled(value.getDefiningOp()))
-    value = operand;
-  return value;
-}
+/// The operations that make `value` of `base`, in an order in which they can
+/// run, if that is a linear function of few of them.
+std::optional<llvm::SmallVector<Operation *>> getScaling(Value value,
+                                                         Value base);
+
+/// What `scaling`, operations that make a value of `base`, makes of `other`,
+/// which may have another shape.
+Value applyScaling(OpBuilder &builder, llvm::ArrayRef<Operation *> scaling,
+                   Value base, Value other);
 
 } // namespace mlir::grad
 

@@ -9,7 +9,7 @@
 // CHECK-DAG: %[[B:.*]] = grad.negative %[[B0]]
 // CHECK-DAG: %[[C0:.*]] = grad.slice %[[WIDE]], offsets = [1], sizes = [20], strides = [1]
 // CHECK-DAG: %[[TWO:.*]] = grad.constant dense<-2.000000e+00> : tensor<20xf64>
-// CHECK-DAG: %[[C:.*]] = grad.multiply %[[C0]], %[[TWO]]
+// CHECK-DAG: %[[C:.*]] = grad.multiply %[[TWO]], %[[C0]]
 // CHECK-DAG: %[[AB:.*]] = grad.add %[[A]], %[[B]]
 // CHECK: %[[ABC:.*]] = grad.add %[[AB]], %[[C]]
 // CHECK: return %[[ABC]]
@@ -79,4 +79,73 @@ func.func @nested(%x: tensor<100xf64>) -> (tensor<103xf64>, tensor<106xf64>, ten
   %c = grad.pad %n, %zero, low = [1], high = [2], interior = [0] : tensor<103xf64>, tensor<f64> -> tensor<106xf64>
   %d = grad.pad %a, %zero, low = [2], high = [1], interior = [0] : tensor<103xf64>, tensor<f64> -> tensor<106xf64>
   return %s, %c, %d : tensor<103xf64>, tensor<106xf64>, tensor<106xf64>
+}
+
+// -----
+
+// A factor of all, or of most, is multiplied with once.
+// CHECK-LABEL: func.func @common_factor(
+// CHECK-SAME: %[[G:.*]]: tensor<18xf64>
+// CHECK: %[[V:.*]] = grad.multiply %[[G]], %{{.*}}
+// CHECK: %[[WIDE:.*]] = grad.pad %[[V]], %{{.*}}, low = [2], high = [2], interior = [0]
+// CHECK-DAG: %[[A:.*]] = grad.slice %[[WIDE]], offsets = [2]
+// CHECK-DAG: %[[B:.*]] = grad.slice %[[WIDE]], offsets = [0]
+// CHECK-DAG: %[[C0:.*]] = grad.slice %[[WIDE]], offsets = [1]
+// CHECK-DAG: %[[C:.*]] = grad.negative %[[C0]]
+// CHECK: return %[[A]], %[[B]], %[[C]]
+func.func @common_factor(%g: tensor<18xf64>) -> (tensor<20xf64>, tensor<20xf64>, tensor<20xf64>) {
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %third = grad.constant dense<0.3> : tensor<18xf64>
+  %v = grad.multiply %g, %third : tensor<18xf64>
+  %n = grad.negative %v : tensor<18xf64>
+  %a = grad.pad %v, %zero, low = [0], high = [2], interior = [0] : tensor<18xf64>, tensor<f64> -> tensor<20xf64>
+  %b = grad.pad %v, %zero, low = [2], high = [0], interior = [0] : tensor<18xf64>, tensor<f64> -> tensor<20xf64>
+  %c = grad.pad %n, %zero, low = [1], high = [1], interior = [0] : tensor<18xf64>, tensor<f64> -> tensor<20xf64>
+  return %a, %b, %c : tensor<20xf64>, tensor<20xf64>, tensor<20xf64>
+}
+
+// -----
+
+// Sums of multiples, as in the middle of a Laplacian; not what depends on
+// another value, too.
+// CHECK-LABEL: func.func @linear(
+// CHECK-SAME: %[[G:.*]]: tensor<18xf64>, %[[H:.*]]: tensor<18xf64>
+// CHECK: %[[WIDE:.*]] = grad.pad %[[G]], %{{.*}}, low = [1], high = [2], interior = [0]
+// CHECK: %[[GH:.*]] = grad.add %[[G]], %[[H]]
+// CHECK: %[[M:.*]] = grad.slice %[[WIDE]], offsets = [0]
+// CHECK: %[[HALF:.*]] = grad.multiply %[[M]], %{{.*}}
+// CHECK: %[[N:.*]] = grad.negative %[[HALF]]
+// CHECK: %[[NN:.*]] = grad.subtract %[[N]], %[[HALF]]
+// CHECK: %[[MIDDLE:.*]] = grad.add %[[M]], %[[NN]]
+// CHECK: %[[A0:.*]] = grad.slice %[[WIDE]], offsets = [1]
+// CHECK: %[[A:.*]] = grad.multiply %[[A0]], %{{.*}}
+// CHECK: %[[B:.*]] = grad.pad %[[GH]]
+// CHECK: return %[[MIDDLE]], %[[A]], %[[B]]
+func.func @linear(%g: tensor<18xf64>, %h: tensor<18xf64>) -> (tensor<20xf64>, tensor<20xf64>, tensor<20xf64>) {
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %half = grad.constant dense<0.5> : tensor<18xf64>
+  %v = grad.multiply %g, %half : tensor<18xf64>
+  %n = grad.negative %v : tensor<18xf64>
+  %nn = grad.subtract %n, %v : tensor<18xf64>
+  %m = grad.add %g, %nn : tensor<18xf64>
+  %gh = grad.add %g, %h : tensor<18xf64>
+  %a = grad.pad %m, %zero, low = [1], high = [1], interior = [0] : tensor<18xf64>, tensor<f64> -> tensor<20xf64>
+  %b = grad.pad %v, %zero, low = [0], high = [2], interior = [0] : tensor<18xf64>, tensor<f64> -> tensor<20xf64>
+  %c = grad.pad %gh, %zero, low = [2], high = [0], interior = [0] : tensor<18xf64>, tensor<f64> -> tensor<20xf64>
+  return %a, %b, %c : tensor<20xf64>, tensor<20xf64>, tensor<20xf64>
+}
+
+// -----
+
+// Pads along several dimensions, as of differences along each of them.
+// CHECK-LABEL: func.func @dimensions(
+// CHECK: %[[WIDE:.*]] = grad.pad %{{.*}}, low = [1, 1], high = [1, 1], interior = [0, 0] : tensor<30x40xf64>, tensor<f64> -> tensor<32x42xf64>
+// CHECK: %[[A:.*]] = grad.slice %[[WIDE]], offsets = [0, 1], sizes = [32, 40], strides = [1, 1]
+// CHECK: %[[B:.*]] = grad.slice %[[WIDE]], offsets = [1, 0], sizes = [30, 42], strides = [1, 1]
+// CHECK: return %[[A]], %[[B]]
+func.func @dimensions(%g: tensor<30x40xf64>) -> (tensor<32x40xf64>, tensor<30x42xf64>) {
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %a = grad.pad %g, %zero, low = [1, 0], high = [1, 0], interior = [0, 0] : tensor<30x40xf64>, tensor<f64> -> tensor<32x40xf64>
+  %b = grad.pad %g, %zero, low = [0, 1], high = [0, 1], interior = [0, 0] : tensor<30x40xf64>, tensor<f64> -> tensor<30x42xf64>
+  return %a, %b : tensor<32x40xf64>, tensor<30x42xf64>
 }
