@@ -15,7 +15,8 @@
 ///     elements, errors then grow as with sqrt(n) additions.
 ///  3. Correlations add several products to an element of the result at once.
 ///     Where a choice leaves products out at the ends, loops end there.
-///  4. Views become arithmetic on strides.
+///  4. LLVM is told not to write out innermost loops of a few vectors.
+///  5. Views become arithmetic on strides.
 ///
 /// No op uses a buffer without elements any more.
 ///
@@ -29,6 +30,7 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
@@ -49,6 +51,9 @@ namespace mlir::grad {
 
 using namespace mlir;
 using namespace mlir::grad;
+
+/// What LLVM's loop optimizations are told of a loop.
+static constexpr StringLiteral kLoopAnnotation = "llvm.loop_annotation";
 
 /// Whether the elements of `buffer` fill one block of memory, in the eyes of
 /// what lowers copies to LLVM: an odd stride of one element hides it.
@@ -379,6 +384,8 @@ private:
   SmallVector<Value> writeLoop(Value begin, Value end, ValueRange carried) {
     auto loop =
         scf::ForOp::create(rewriter, op.getLoc(), begin, end, one, carried);
+    if (Attribute annotation = annotateShort())
+      loop->setAttr(kLoopAnnotation, annotation);
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPointToStart(loop.getBody());
     position.back() = loop.getInductionVar();
@@ -386,6 +393,46 @@ private:
     if (!next.empty())
       scf::YieldOp::create(rewriter, op.getLoc(), next);
     return SmallVector<Value>(loop->getResults());
+  }
+
+  /// What LLVM is told of an innermost loop of a few vectors. It would write
+  /// out the elements one by one before it looks for vectors. And where several
+  /// elements are left behind the last whole vector, it would do these one by
+  /// one, which takes a good part of the time: they become a vector with a
+  /// mask.
+  Attribute annotateShort() {
+    constexpr int64_t kVectorBits = 256, kMostVectors = 8;
+    int64_t bits = 32;
+    for (OpOperand &operand : op->getOpOperands()) {
+      Type type = getElementTypeOrSelf(operand.get());
+      // Others have no loads and stores with masks.
+      if (!type.isIntOrFloat() || (type.getIntOrFloatBitWidth() != 32 &&
+                                   type.getIntOrFloatBitWidth() != 64))
+        return nullptr;
+      bits = std::max<int64_t>(bits, type.getIntOrFloatBitWidth());
+    }
+    int64_t lanes = kVectorBits / bits, size = sizes.back();
+    // Written out, or as whole vectors, sums that a loop around adds to stay in
+    // registers.
+    bool isAdded =
+        llvm::is_contained(ArrayRef(op.getIteratorTypesArray()).drop_back(),
+                           utils::IteratorType::reduction);
+    int64_t mostVectors = isAdded ? kMostVectors / 2 : kMostVectors;
+    if (size < 2 * lanes || size >= mostVectors * lanes)
+      return nullptr;
+    MLIRContext *context = rewriter.getContext();
+    BoolAttr yes = rewriter.getBoolAttr(true);
+    auto vectorized = LLVM::LoopAnnotationAttr::get(
+        context, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
+        /*isVectorized=*/yes, {}, {}, {});
+    auto vectorize = LLVM::LoopVectorizeAttr::get(
+        context, {}, /*predicateEnable=*/size % lanes > 1 ? yes : BoolAttr(),
+        {}, {}, vectorized, {}, {});
+    auto unroll = LLVM::LoopUnrollAttr::get(context, /*disable=*/yes, {}, {},
+                                            {}, {}, {}, {});
+    return LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {}, unroll, {},
+                                         {}, {}, {}, {}, {}, {}, {}, {}, {},
+                                         {});
   }
 
   /// Writes the scalar computation at the current position, the elements of
@@ -439,6 +486,11 @@ private:
 
 struct GradBuffersToLoops
     : grad::impl::GradBuffersToLoopsBase<GradBuffersToLoops> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    GradBuffersToLoopsBase::getDependentDialects(registry);
+    registry.insert<LLVM::LLVMDialect>();
+  }
+
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     memref::populateExpandStridedMetadataPatterns(set);

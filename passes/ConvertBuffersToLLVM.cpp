@@ -128,6 +128,15 @@ void mlir::grad::storeBoolsAsBytes(Operation *root) {
   });
 }
 
+/// What is said of a loop becomes what the branch back to its begin says.
+static void annotateLoops(ModuleOp module) {
+  module.walk([](LLVM::BrOp op) {
+    if (Attribute annotation =
+            op->removeDiscardableAttr("llvm.loop_annotation"))
+      op.setLoopAnnotationAttr(cast<LLVM::LoopAnnotationAttr>(annotation));
+  });
+}
+
 /// Erases what other dialects say of parameters. Translation to LLVM IR would
 /// warn of each such attribute.
 static void dropForeignAttributes(LLVM::LLVMFuncOp func) {
@@ -186,6 +195,7 @@ struct ConvertBuffersToLLVM
             applyFullConversion(module, target, std::move(patterns), config)))
       return signalPassFailure();
     storeBoolsAsBytes(module);
+    annotateLoops(module);
     for (auto func : module.getOps<LLVM::LLVMFuncOp>())
       dropForeignAttributes(func);
   }

@@ -32,6 +32,7 @@
 
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
@@ -295,11 +296,24 @@ llvm::Error Compilation::linkSpecialFunctions() {
   return llvm::Error::success();
 }
 
+/// Without instructions for masks, a rest with a mask would be tests and
+/// branches.
+static void dropMasks(llvm::Function &function) {
+  for (llvm::BasicBlock &block : function)
+    if (llvm::MDNode *loop =
+            block.getTerminator()->getMetadata(llvm::LLVMContext::MD_loop);
+        loop && llvm::findOptionMDForLoopID(
+                    loop, "llvm.loop.vectorize.predicate.enable"))
+      block.getTerminator()->setMetadata(llvm::LLVMContext::MD_loop, nullptr);
+}
+
 void Compilation::setTargetAttributes() {
   std::string width = std::to_string(target.vectorWidth);
   for (llvm::Function &function : *module) {
     if (function.isDeclaration())
       continue;
+    if (target.vectorWidth < 256)
+      dropMasks(function);
     for (llvm::StringRef kind : {"tune-cpu", "min-legal-vector-width"})
       function.removeFnAttr(kind);
     function.addFnAttr("target-cpu", target.cpu);

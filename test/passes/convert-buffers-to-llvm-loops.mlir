@@ -172,3 +172,19 @@ func.func @cases_beyond_32_bits(%k: index) -> f64 {
   }
   return %r : f64
 }
+
+// -----
+
+// What is said of a loop is said by the branch back to where it begins.
+// CHECK: #[[$LOOP:.*]] = #llvm.loop_annotation<vectorize = #{{.*}}>
+// CHECK-LABEL: llvm.func @annotation
+func.func @annotation(%x: memref<23xf64>, %z: f64) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c23 = arith.constant 23 : index
+  scf.for %i = %c0 to %c23 step %c1 {
+    // CHECK: llvm.br ^{{.*}} {loop_annotation = #[[$LOOP]]}
+    memref.store %z, %x[%i] : memref<23xf64>
+  } {llvm.loop_annotation = #llvm.loop_annotation<vectorize = <disable = false, predicateEnable = true>>}
+  return
+}

@@ -370,3 +370,45 @@ func.func @filled_memory(%x: memref<4x9xf64>, %other: memref<4x9xf64>, %buffer: 
   }
   return
 }
+
+// -----
+
+// LLVM is told of loops of a few vectors; not of longer ones, of those that are
+// shorter than two vectors, and of elements that have no masks.
+// CHECK-LABEL: func @loops_of_few_vectors
+#ij = affine_map<(i, j) -> (i, j)>
+func.func @loops_of_few_vectors(%x: memref<4x25xf64>, %y: memref<4x23xf64>, %z: memref<4x7xf64>, %w: memref<32xf64>, %b: memref<23xf64>, %c: memref<23xi8>, %cst: f64) {
+  // CHECK: scf.for
+  // CHECK: scf.for %{{.*}} = %c0{{.*}} to %c23
+  // CHECK: memref.load
+  // CHECK: } {llvm.loop_annotation = #[[SHORT:.*]]}
+  %0 = memref.subview %x[0, 1] [4, 23] [1, 1] : memref<4x25xf64> to memref<4x23xf64, strided<[25, 1], offset: 1>>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%0 : memref<4x23xf64, strided<[25, 1], offset: 1>>) outs(%y : memref<4x23xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %1 = arith.mulf %in, %in : f64
+    linalg.yield %1 : f64
+  }
+  // CHECK: scf.for %{{.*}} = %c0{{.*}} to %c7
+  // CHECK-NOT: loop_annotation
+  %2 = memref.subview %x[0, 1] [4, 7] [1, 1] : memref<4x25xf64> to memref<4x7xf64, strided<[25, 1], offset: 1>>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%2 : memref<4x7xf64, strided<[25, 1], offset: 1>>) outs(%z : memref<4x7xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %3 = arith.mulf %in, %in : f64
+    linalg.yield %3 : f64
+  }
+  // CHECK: scf.for %{{.*}} = %c0{{.*}} to %c32
+  // CHECK-NOT: loop_annotation
+  linalg.fill ins(%cst : f64) outs(%w : memref<32xf64>)
+  // CHECK: scf.for %{{.*}} = %c0{{.*}} to %c23
+  // CHECK-NOT: loop_annotation
+  // CHECK: return
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%b : memref<23xf64>) outs(%c : memref<23xi8>) {
+  ^bb0(%in: f64, %out: i8):
+    %4 = arith.fptosi %in : f64 to i8
+    linalg.yield %4 : i8
+  }
+  return
+}

@@ -214,3 +214,29 @@ def test_long_blocks_are_divided_and_compute_the_same():
         modules.compile_text(text), [(np.float64, (5,))], [(np.float64, (5,))]
     )
     np.testing.assert_array_equal(executable(x)[0], values[-1] + x)
+
+
+def test_the_rest_of_a_short_loop_is_a_vector_with_a_mask():
+    """Where the CPU has instructions for that; the loop is made of vectors everywhere."""
+    text = """
+    func.func public @main(%x: tensor<40x25xf64>) -> tensor<40x23xf64> {
+      %a = grad.slice %x, offsets = [0, 2], sizes = [40, 23], strides = [1, 1]
+          : tensor<40x25xf64> -> tensor<40x23xf64>
+      %b = grad.slice %x, offsets = [0, 0], sizes = [40, 23], strides = [1, 1]
+          : tensor<40x25xf64> -> tensor<40x23xf64>
+      %c = grad.multiply %a, %b : tensor<40x23xf64>
+      return %c : tensor<40x23xf64>
+    }
+    """
+    program = compiler.Program(text, "main")
+    for cpu, masked in (("x86-64-v2", None), ("x86-64-v3", "vmaskmovpd"), ("x86-64-v4", "{%k1}")):
+        code = compiler.compile_program(program, "assembly", cpu=cpu).text
+        assert re.search(r"\bv?mulpd\b", code)
+        assert masked in code if masked else "maskmov" not in code
+        assert ("mulsd" in code) == (not masked)
+    done = compiler.compile_program(program, "object")
+    x = np.random.default_rng(0).normal(size=(40, 25))
+    (got,) = _gradopt.Executable(
+        done.object_code, [(np.float64, (40, 25))], [(np.float64, (40, 23))]
+    )(x)
+    np.testing.assert_array_equal(got, x[:, 2:] * x[:, :-2])
