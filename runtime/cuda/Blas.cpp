@@ -62,7 +62,15 @@ const char *nameOf(cublasStatus_t status) {
 LibraryResult create(void *made) {
   cublasStatus_t status =
       functions.cublasCreate_v2(static_cast<cublasHandle_t *>(made));
-  return {status, nameOf(status), status == CUBLAS_STATUS_ALLOC_FAILED};
+  switch (status) {
+  case CUBLAS_STATUS_ALLOC_FAILED:
+    return {status, nameOf(status), LibraryResult::Short};
+  case CUBLAS_STATUS_NOT_INITIALIZED:
+  case CUBLAS_STATUS_INTERNAL_ERROR:
+    return {status, nameOf(status), LibraryResult::Unsaid};
+  default:
+    return {status, nameOf(status), LibraryResult::Enough};
+  }
 }
 
 template <typename T> T number(int64_t word) {
@@ -97,18 +105,20 @@ struct Product {
 Blas::~Blas() { device.blas.giveBack(taken); }
 
 /// A handle, which somebody has to give back; null if there can be none.
-gradopt_status Blas::takeHandle(Device &device, LibraryHandle *&handle) {
+gradopt_status Blas::takeHandle(Device &device, CUstream stream,
+                                LibraryHandle *&handle) {
   handle = nullptr;
   return blasLibrary.find(device.driver,
                           {{"libcublas.so.13", 13000}, {"libcublas.so.12", 0}},
                           open)
-             ? device.blas.take(device, {"cublasCreate_v2", create}, handle)
+             ? device.blas.take(device, {"cublasCreate_v2", create}, stream,
+                                handle)
              : GRADOPT_OK;
 }
 
 gradopt_status Blas::find(Device &device, bool &isThere) {
   LibraryHandle *handle;
-  gradopt_status status = takeHandle(device, handle);
+  gradopt_status status = takeHandle(device, device.loader, handle);
   isThere = handle != nullptr;
   device.blas.giveBack(handle);
   return status;
@@ -121,7 +131,7 @@ bool Blas::prepare(gradopt_status &status) {
   if (taken)
     return true;
   LibraryHandle *found;
-  status = takeHandle(device, found);
+  status = takeHandle(device, stream, found);
   if (!found)
     return false;
   taken = found;

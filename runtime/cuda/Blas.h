@@ -46,7 +46,8 @@ public:
   gradopt_status solve(const TriangularSystems &systems);
 
 private:
-  static gradopt_status takeHandle(Device &device, LibraryHandle *&handle);
+  static gradopt_status takeHandle(Device &device, CUstream stream,
+                                   LibraryHandle *&handle);
   cublasHandle_t handle() const {
     return static_cast<cublasHandle_t>(taken->handle);
   }

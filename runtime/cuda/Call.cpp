@@ -95,7 +95,7 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
   if (status == GRADOPT_OK)
     status = device.reserveLibraryMemory(lane, module.libraryBytes(), stream);
   if (status == GRADOPT_OK)
-    status = module.solver.prepare(lane);
+    status = module.solver.prepare(lane, stream);
   if (status == GRADOPT_OK && module.waits)
     status = device.reservePinned(lane);
   if (status == GRADOPT_OK)

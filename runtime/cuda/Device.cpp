@@ -139,10 +139,10 @@ CUresult Device::free(CUdeviceptr address, CUstream stream) {
 }
 
 gradopt_status Device::allocate(size_t bytes, CUstream stream,
-                                CUdeviceptr &address) {
+                                CUdeviceptr &address, bool mayWait) {
   CUresult error = tryAllocate(bytes, stream, address);
-  if (error == CUDA_ERROR_OUT_OF_MEMORY && !isCaptured(driver, stream) &&
-      freeUnused())
+  if (error == CUDA_ERROR_OUT_OF_MEMORY && mayWait &&
+      !isCaptured(driver, stream) && freeUnused())
     error = tryAllocate(bytes, stream, address);
   if (error == CUDA_SUCCESS)
     return GRADOPT_OK;
@@ -271,7 +271,7 @@ gradopt_status Device::reserve(CUdeviceptr &address, size_t bytes,
     return allocate(bytes, stream, address);
   // To be there before the graph is launched, and not to be made by it.
   RelaxedCapture relaxed(driver);
-  gradopt_status status = allocate(bytes, loader, address);
+  gradopt_status status = allocate(bytes, loader, address, /*mayWait=*/false);
   if (status != GRADOPT_OK)
     return status;
   error = driver.cuStreamSynchronize(loader);

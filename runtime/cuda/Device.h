@@ -65,9 +65,11 @@ struct Device {
   /// The one with this number, ready for use.
   static gradopt_status get(int32_t number, Device *&device);
 
-  /// Memory for what comes next on a stream; frees what is unused if there is
-  /// not enough.
-  gradopt_status allocate(size_t bytes, CUstream stream, CUdeviceptr &address);
+  /// Memory for what comes next on a stream. Frees what is unused if there is
+  /// not enough, unless the stream is captured, or `mayWait` is false: another
+  /// one is.
+  gradopt_status allocate(size_t bytes, CUstream stream, CUdeviceptr &address,
+                          bool mayWait = true);
   CUresult free(CUdeviceptr address, CUstream stream);
   /// Waits for the device, and frees the lanes that nobody uses.
   bool freeUnused();

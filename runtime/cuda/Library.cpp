@@ -86,36 +86,36 @@ void OptionalLibrary::describe(char *words, size_t size) {
   std::snprintf(words, size, "%s", problem);
 }
 
-/// Whether there is less memory than handles take: not all libraries say that
-/// this is what they failed for.
-static bool isMemoryShort(const Driver &driver) {
+/// Whether memory is what a library failed for: where its status does not say
+/// so, whether there is less than handles take.
+static bool isMemoryShort(const Driver &driver, const LibraryResult &result) {
   constexpr size_t kEnough = size_t(64) << 20;
   size_t unused = 0, total = 0;
+  if (result.status == 0 || result.memory != LibraryResult::Unsaid)
+    return result.status && result.memory == LibraryResult::Short;
   return driver.cuMemGetInfo_v2(&unused, &total) == CUDA_SUCCESS &&
          unused < kEnough;
 }
 
 gradopt_status LibraryOnDevice::make(Device &device, const LibraryMaker &maker,
-                                     void *made, bool &isMade) {
+                                     CUstream stream, void *made,
+                                     bool &isMade) {
   isMade = false;
   {
     Lock lock(mutex);
     if (*problem)
       return GRADOPT_OK;
   }
-  RelaxedCapture relaxed(device.driver);
-  auto call = [&] {
-    LibraryResult result = maker.call(made);
-    result.isOutOfMemory |= result.status && isMemoryShort(device.driver);
-    return result;
-  };
-  LibraryResult result = call();
-  if (result.isOutOfMemory && device.freeUnused())
-    result = call();
+  const Driver &driver = device.driver;
+  RelaxedCapture relaxed(driver);
+  LibraryResult result = maker.call(made);
+  if (isMemoryShort(driver, result) && !isCaptured(driver, stream) &&
+      device.freeUnused())
+    result = maker.call(made);
   isMade = result.status == 0;
   if (isMade)
     return GRADOPT_OK;
-  if (result.isOutOfMemory)
+  if (isMemoryShort(driver, result))
     return fail(GRADOPT_OUT_OF_MEMORY,
                 "cuda:%d has not enough memory for %s: %s returned %s (%d)",
                 device.number, library.name, maker.name, result.name,
@@ -129,7 +129,7 @@ gradopt_status LibraryOnDevice::make(Device &device, const LibraryMaker &maker,
 }
 
 gradopt_status LibraryOnDevice::take(Device &device, const LibraryMaker &maker,
-                                     LibraryHandle *&handle) {
+                                     CUstream stream, LibraryHandle *&handle) {
   {
     Lock lock(mutex);
     handle = idle;
@@ -143,7 +143,7 @@ gradopt_status LibraryOnDevice::take(Device &device, const LibraryMaker &maker,
     return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
   auto *made = new (memory) LibraryHandle;
   bool isMade = false;
-  gradopt_status status = make(device, maker, &made->handle, isMade);
+  gradopt_status status = make(device, maker, stream, &made->handle, isMade);
   if (isMade)
     handle = made;
   else

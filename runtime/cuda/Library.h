@@ -58,9 +58,17 @@ extern OptionalLibrary blasLibrary, fourierLibrary, solverLibrary;
 
 /// What a function of a library has returned.
 struct LibraryResult {
+  /// What a status says of memory.
+  enum Memory {
+    Enough, ///< It failed for another reason, as for its version.
+    Unsaid, ///< Any step of its beginning has failed, the first of which is to
+            ///< allocate.
+    Short
+  };
+
   int status = 0;        ///< 0 if it has done its work.
   const char *name = ""; ///< Of the status.
-  bool isOutOfMemory = false;
+  Memory memory = Enough;
 };
 
 /// A function of a library that makes something, such as a handle, where `made`
@@ -83,14 +91,15 @@ public:
 
   /// Makes something of the library's. `isMade` is false if the library does
   /// not work on the device, as one for another driver, which is remembered.
-  /// Fails where memory is short, and does not remember that.
-  gradopt_status make(Device &device, const LibraryMaker &maker, void *made,
-                      bool &isMade);
+  /// Fails where memory is short, and does not remember that. What is unused is
+  /// freed before, unless `stream`, on which the caller puts work, is captured.
+  gradopt_status make(Device &device, const LibraryMaker &maker,
+                      CUstream stream, void *made, bool &isMade);
 
   /// A handle that nobody uses, or a new one; null if the library does not
   /// work.
   gradopt_status take(Device &device, const LibraryMaker &maker,
-                      LibraryHandle *&handle);
+                      CUstream stream, LibraryHandle *&handle);
   void giveBack(LibraryHandle *handle);
 
   /// Writes why it does not work, or nothing.

@@ -62,7 +62,15 @@ const char *nameOf(cusolverStatus_t status) {
 LibraryResult create(void *made) {
   cusolverStatus_t status =
       functions.cusolverDnCreate(static_cast<cusolverDnHandle_t *>(made));
-  return {status, nameOf(status), status == CUSOLVER_STATUS_ALLOC_FAILED};
+  switch (status) {
+  case CUSOLVER_STATUS_ALLOC_FAILED:
+    return {status, nameOf(status), LibraryResult::Short};
+  case CUSOLVER_STATUS_NOT_INITIALIZED:
+  case CUSOLVER_STATUS_INTERNAL_ERROR:
+    return {status, nameOf(status), LibraryResult::Unsaid};
+  default:
+    return {status, nameOf(status), LibraryResult::Enough};
+  }
 }
 
 cusolverDnHandle_t handleOf(const LibraryHandle &handle) {
@@ -155,12 +163,14 @@ gradopt_status Solver::plan(size_t place, const gradopt_operand *operands,
 }
 
 /// A handle, which somebody has to give back; null if there can be none.
-gradopt_status Solver::takeHandle(LibraryHandle *&handle) const {
+gradopt_status Solver::takeHandle(CUstream stream,
+                                  LibraryHandle *&handle) const {
   handle = nullptr;
   return solverLibrary.find(
              device.driver,
              {{"libcusolver.so.12", 13000}, {"libcusolver.so.11", 0}}, open)
-             ? device.solver.take(device, {"cusolverDnCreate", create}, handle)
+             ? device.solver.take(device, {"cusolverDnCreate", create}, stream,
+                                  handle)
              : GRADOPT_OK;
 }
 
@@ -168,7 +178,7 @@ gradopt_status Solver::planCholesky(Task &task, bool &isPlanned) {
   if (task.columns > std::numeric_limits<int>::max())
     return GRADOPT_OK;
   LibraryHandle *taken;
-  gradopt_status got = takeHandle(taken);
+  gradopt_status got = takeHandle(device.loader, taken);
   if (!taken)
     return got;
   cusolverDnHandle_t handle = handleOf(*taken);
@@ -192,10 +202,10 @@ gradopt_status Solver::planCholesky(Task &task, bool &isPlanned) {
   return GRADOPT_OK;
 }
 
-gradopt_status Solver::prepare(Lane &lane) const {
+gradopt_status Solver::prepare(Lane &lane, CUstream stream) const {
   if (!needsHandle || lane.solver)
     return GRADOPT_OK;
-  gradopt_status status = takeHandle(lane.solver);
+  gradopt_status status = takeHandle(stream, lane.solver);
   if (status != GRADOPT_OK || lane.solver)
     return status;
   char words[256];

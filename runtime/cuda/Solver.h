@@ -55,7 +55,7 @@ public:
   const Task *find(size_t place) const { return tasks.find(place); }
 
   /// Lets a lane have what the tasks need beside memory to work in.
-  gradopt_status prepare(Lane &lane) const;
+  gradopt_status prepare(Lane &lane, CUstream stream) const;
 
   /// Does it, with operands of these values, on a lane that is prepared.
   gradopt_status run(const Task &task, const Lane &lane, CUstream stream,
@@ -66,7 +66,7 @@ public:
 
 private:
   gradopt_status planCholesky(Task &task, bool &isPlanned);
-  gradopt_status takeHandle(LibraryHandle *&handle) const;
+  gradopt_status takeHandle(CUstream stream, LibraryHandle *&handle) const;
   gradopt_status factor(const Task &task, const Lane &lane, CUstream stream,
                         int64_t matrices, int *statuses) const;
 

@@ -78,7 +78,15 @@ const char *nameOf(cufftResult result) {
 
 LibraryResult create(void *made) {
   cufftResult result = functions.cufftCreate(static_cast<cufftHandle *>(made));
-  return {result, nameOf(result), result == CUFFT_ALLOC_FAILED};
+  switch (result) {
+  case CUFFT_ALLOC_FAILED:
+    return {result, nameOf(result), LibraryResult::Short};
+  case CUFFT_SETUP_FAILED:
+  case CUFFT_INTERNAL_ERROR:
+    return {result, nameOf(result), LibraryResult::Unsaid};
+  default:
+    return {result, nameOf(result), LibraryResult::Enough};
+  }
 }
 
 /// Whether a plan was refused that another library can make.
@@ -326,8 +334,8 @@ gradopt_status Transforms::getPlan(const Layout &layout, const Plan *&plan) {
   auto *made = new (memory) Plan;
   made->layout = layout;
   bool isMade;
-  gradopt_status status = device.fourier.make(device, {"cufftCreate", create},
-                                              &made->handle, isMade);
+  gradopt_status status = device.fourier.make(
+      device, {"cufftCreate", create}, device.loader, &made->handle, isMade);
   if (!isMade) {
     std::free(made);
     return status;

@@ -360,6 +360,57 @@ print(any("run cublasDgemm" in line for line in emulator.done()))
     assert worked == "True"
 
 
+def test_a_library_for_another_chip_where_memory_is_short(tmp_path: Path) -> None:
+    """Its status says that memory is not what it failed for: programs do without it."""
+    script = """
+emulator.set_memory(32 << 20)
+statuses = 8, 1, 4
+for number, ((function, use), status) in enumerate(zip(uses.items(), statuses)):
+    emulator.fail(function, status)
+    use()
+    print(cuda.library_problem(number))
+"""
+    lines = run(LIBRARIES.format(str(tmp_path)) + script)
+    for line, words in zip(
+        lines,
+        (
+            "cublasCreate_v2 returned CUBLAS_STATUS_ARCH_MISMATCH (8)",
+            "cufftCreate returned CUFFT_INVALID_PLAN (1)",
+            "cusolverDnCreate returned CUSOLVER_STATUS_ARCH_MISMATCH (4)",
+        ),
+        strict=True,
+    ):
+        assert line.endswith(f"does not work on cuda:0: {words}")
+
+
+def test_nobody_waits_for_memory_while_a_stream_is_captured(tmp_path: Path) -> None:
+    """That would end what somebody captures: the call fails, and its caller can go on."""
+    script = """
+from emulated_cuda import Driver
+case = Cholesky(1, 6)
+module = cuda.load(case.program(image))
+at = case.upload(cuda)
+cuda.run(module, *at)
+cuda.synchronize()
+with Driver(emulator) as driver:
+    stream = driver.stream()
+    driver.call("cuStreamBeginCapture_v2", stream, 0)
+    emulator.record()
+    for function, status in ("cusolverDnCreate", 2), ("cuMemAllocFromPoolAsync", 2):
+        emulator.fail(function, status)
+        error(lambda: cuda.run(module, *at, stream=stream))
+    print("cuCtxSynchronize" in emulator.log())
+    emulator.recover()
+    cuda.run(module, *at, stream=stream)
+    driver.end_capture(stream)
+case.compare(cuda, at)
+"""
+    first, second, waited = run(LIBRARIES.format(str(tmp_path)) + script)
+    assert "not enough memory for cuSOLVER" in words_of(first, programs.OUT_OF_MEMORY)
+    assert "CUDA_ERROR_OUT_OF_MEMORY" in words_of(second, programs.OUT_OF_MEMORY)
+    assert waited == "False"
+
+
 def test_why_a_library_is_not_found(tmp_path: Path) -> None:
     """What is no such library is closed again."""
     source, library = tmp_path / "a.c", tmp_path / "libother.so"
