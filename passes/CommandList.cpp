@@ -449,6 +449,8 @@ FailureOr<CommandTable> CommandEncoder::encode(int64_t frame) {
   for (BlockArgument argument : list.getArguments()) {
     auto type = dyn_cast<MemRefType>(argument.getType());
     std::optional<int64_t> size = type ? getByteSize(type) : std::nullopt;
+    if (argument.getType().isIndex())
+      size = GRADOPT_NUMBER_SIZE;
     if (!size)
       return failure();
     sizes.push_back(*size);
@@ -486,7 +488,7 @@ FailureOr<CommandTable> mlir::grad::encodeCommands(func::FuncOp list,
 
 int64_t mlir::grad::growArena(func::FuncOp list, int64_t bytes) {
   Builder builder(list.getContext());
-  auto planned = list->getAttrOfType<IntegerAttr>("grad.arena_bytes").getInt();
+  auto planned = list->getAttrOfType<IntegerAttr>(kArenaBytesAttr).getInt();
   BlockArgument arena = list.getArguments().back();
   auto type = cast<MemRefType>(arena.getType());
   OpBuilder atStart = OpBuilder::atBlockBegin(arena.getOwner());
@@ -515,7 +517,7 @@ int64_t mlir::grad::growArena(func::FuncOp list, int64_t bytes) {
     use.set(part);
   }
   list.setType(builder.getFunctionType(list.getBody().getArgumentTypes(), {}));
-  list->setAttr("grad.arena_bytes",
+  list->setAttr(kArenaBytesAttr,
                 builder.getI64IntegerAttr(isOpen ? planned + moved : size));
   return begin;
 }

@@ -29,6 +29,8 @@ namespace mlir::grad {
 /// The attribute of a function that is a list: where the words of the
 /// interpreter begin in the arena.
 inline constexpr llvm::StringLiteral kFrameAttr = "grad.command_frame";
+/// Bytes of its arena, and of that of a table whose sizes are open.
+inline constexpr llvm::StringLiteral kArenaBytesAttr = "grad.arena_bytes";
 
 /// Of the table that is left of a list: its kernels.
 inline constexpr llvm::StringLiteral kKernelsAttr = "grad.kernels";

@@ -14,6 +14,7 @@
 #include "passes/CommandList.h"
 #include "passes/Passes.h"
 #include "runtime/Interface.h"
+#include "runtime/OpenSizes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -68,6 +69,12 @@ struct GradEmitCommands : grad::impl::GradEmitCommandsBase<GradEmitCommands> {
     Location loc = list.getLoc();
     LLVM::GlobalOp commands = createTable<int64_t>(
         builder, loc, gradopt::kCommandsName, table->words, 8);
+    // What the arena has in each call, which the table does not tell.
+    if (list->hasAttr(gradopt::kOpenSizesAttr))
+      for (StringRef name :
+           {StringRef(kArenaBytesAttr), StringRef(gradopt::kLeastRoomAttr)})
+        if (Attribute value = list->getAttr(name))
+          commands->setAttr(name, value);
     commands->setAttr(kKernelsAttr,
                       builder.getArrayAttr(SmallVector<Attribute>(
                           table->kernels.begin(), table->kernels.end())));

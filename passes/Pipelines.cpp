@@ -13,6 +13,7 @@
 
 #include "passes/Pipelines.h"
 #include "passes/Passes.h"
+#include "passes/ResolveOpenSizes.h"
 #include "runtime/DeviceCodegen.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -128,7 +129,8 @@ static void buildBufferized(OpPassManager &manager,
   GradPlanMemoryOptions plan;
   plan.remarks = options.planRemarks;
   manager.addPass(createGradPlanMemory(plan));
-  manager.addNestedPass<func::FuncOp>(createGradResolveOpenSizes());
+  manager.addNestedPass<func::FuncOp>(
+      createGradResolveOpenSizes(options.isForDevice()));
   GradContractionsToBlasOptions blas;
   blas.threshold = options.blasThreshold;
   blas.forDevice = options.isForDevice();

@@ -11,7 +11,9 @@
 /// computed of these. Here the room of the call takes its place:
 ///
 ///  1. The room is computed where the function begins, of the sizes among its
-///     arguments, as the caller does who has to provide the memory.
+///     arguments, as the caller does who has to provide the memory. For a
+///     device, where sizes are in its memory, the caller says of how many parts
+///     the room is: a number is the last argument but the arena.
 ///  2. What goes over all rows that there is room for becomes a loop over some
 ///     of them at once, so that their number is no part of types.
 ///     What sorts gets buffers of as many rows as there is room for.
@@ -24,9 +26,11 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/ResolveOpenSizes.h"
 #include "dialect/GradDialect.h"
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
+#include "passes/Kernels.h"
 #include "passes/Passes.h"
 #include "runtime/OpenSizes.h"
 
@@ -109,6 +113,15 @@ namespace {
 struct GradResolveOpenSizes
     : grad::impl::GradResolveOpenSizesBase<GradResolveOpenSizes> {
   using GradResolveOpenSizesBase::GradResolveOpenSizesBase;
+  GradResolveOpenSizes() = default;
+  GradResolveOpenSizes(const GradResolveOpenSizes &other)
+      : GradResolveOpenSizesBase(other) {}
+
+  Option<bool> forDevice{
+      *this, "for-device",
+      llvm::cl::desc("the caller says how much room there is, and a GPU goes "
+                     "through rows at once"),
+      llvm::cl::init(false)};
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
@@ -118,7 +131,8 @@ struct GradResolveOpenSizes
       return;
     if (failed(makeLoops(func)))
       return signalPassFailure();
-    passSizes(func);
+    if (!forDevice)
+      passSizes(func);
     if (failed(check(func)) || failed(computeRoom(func, numbers.asArrayRef())))
       return signalPassFailure();
     moveViews(func);
@@ -128,12 +142,17 @@ struct GradResolveOpenSizes
   }
 
 private:
+  scf::ForOp createLoop(OpBuilder &builder, Operation *op, int64_t size,
+                        int64_t step, bool areApart);
   LogicalResult makeLoops(func::FuncOp func);
   FailureOr<linalg::LinalgOp> makeLoop(linalg::LinalgOp op, unsigned dim);
   LogicalResult makeLoop(memref::CopyOp op);
   void passSizes(func::FuncOp func);
   LogicalResult check(func::FuncOp func);
   LogicalResult computeRoom(func::FuncOp func, ArrayRef<int64_t> numbers);
+  LogicalResult computeRoomOfSizes(func::FuncOp func, OpBuilder &builder,
+                                   ArrayRef<int64_t> numbers);
+  void takeRoom(func::FuncOp func, OpBuilder &builder);
   int64_t findLeast();
   void moveViews(func::FuncOp func);
   void forgetStrides(func::FuncOp func);
@@ -142,8 +161,8 @@ private:
   void replaceConstants(func::FuncOp func);
   Value compute(OpBuilder &builder, Location loc, int64_t parts, int64_t more);
 
-  /// An index.
-  Value room;
+  /// Indices: the room, and a part of it, unless that has to be computed.
+  Value room, part;
   std::map<std::pair<int64_t, int64_t>, Value> computed;
 };
 
@@ -173,12 +192,27 @@ static Value takeRows(OpBuilder &builder, Location loc, Value buffer,
                                    strides);
 }
 
-static scf::ForOp createLoop(OpBuilder &builder, Location loc, int64_t size,
-                             int64_t step) {
+/// A loop over rows in the place of `op`. If it writes others in each
+/// iteration, a device does many at once, but in such a loop.
+scf::ForOp GradResolveOpenSizes::createLoop(OpBuilder &builder, Operation *op,
+                                            int64_t size, int64_t step,
+                                            bool areApart) {
+  Location loc = op->getLoc();
   auto index = [&](int64_t value) {
     return arith::ConstantIndexOp::create(builder, loc, value);
   };
-  return scf::ForOp::create(builder, loc, index(0), index(size), index(step));
+  auto loop =
+      scf::ForOp::create(builder, loc, index(0), index(size), index(step));
+  bool isInParallel = false;
+  for (Operation *parent = op->getParentOp(); parent;
+       parent = parent->getParentOp())
+    isInParallel |= parent->hasAttr(kParallelAttr);
+  if (!forDevice || !areApart || isInParallel)
+    return loop;
+  loop->setAttr(kParallelAttr, builder.getUnitAttr());
+  loop->setAttr(kMostIterationsAttr,
+                builder.getI64IntegerAttr(llvm::divideCeil(size, step)));
+  return loop;
 }
 
 /// op over all rows => for (rows) op over some rows
@@ -193,7 +227,12 @@ FailureOr<linalg::LinalgOp> GradResolveOpenSizes::makeLoop(linalg::LinalgOp op,
   int64_t step = findStep(*open);
   OpBuilder builder(op);
   Location loc = op.getLoc();
-  auto loop = createLoop(builder, loc, size, step);
+  auto dps = cast<DestinationStyleOpInterface>(op.getOperation());
+  bool areApart =
+      llvm::all_of(dps.getDpsInitsMutable(), [&](OpOperand &result) {
+        return op.getMatchingIndexingMap(&result).isFunctionOfDim(dim);
+      });
+  auto loop = createLoop(builder, op, size, step, areApart);
   builder.setInsertionPointToStart(loop.getBody());
   SmallVector<Value> operands;
   for (OpOperand &operand : op->getOpOperands()) {
@@ -237,7 +276,8 @@ LogicalResult GradResolveOpenSizes::makeLoop(memref::CopyOp op) {
   OpBuilder builder(op);
   Location loc = op.getLoc();
   int64_t step = findStep(*open);
-  auto loop = createLoop(builder, loc, type.getDimSize(dim), step);
+  auto loop = createLoop(builder, op, type.getDimSize(dim), step,
+                         /*areApart=*/true);
   builder.setInsertionPointToStart(loop.getBody());
   Value row = loop.getInductionVar();
   memref::CopyOp::create(
@@ -386,8 +426,27 @@ LogicalResult GradResolveOpenSizes::check(func::FuncOp func) {
 LogicalResult GradResolveOpenSizes::computeRoom(func::FuncOp func,
                                                 ArrayRef<int64_t> numbers) {
   computed.clear();
-  OpBuilder builder(func.getContext());
-  builder.setInsertionPointToStart(&func.getBody().front());
+  part = Value();
+  OpBuilder builder = OpBuilder::atBlockBegin(&func.getBody().front());
+  if (!forDevice)
+    return computeRoomOfSizes(func, builder, numbers);
+  takeRoom(func, builder);
+  return success();
+}
+
+void GradResolveOpenSizes::takeRoom(func::FuncOp func, OpBuilder &builder) {
+  Location loc = func.getLoc();
+  unsigned place = func.getNumArguments() - (findArena(func) ? 1 : 0);
+  (void)func.insertArgument(place, builder.getIndexType(), {}, loc);
+  part = func.getArgument(place);
+  room = arith::MulIOp::create(
+      builder, loc, part,
+      arith::ConstantIndexOp::create(builder, loc, gradopt::kRoomParts));
+}
+
+LogicalResult
+GradResolveOpenSizes::computeRoomOfSizes(func::FuncOp func, OpBuilder &builder,
+                                         ArrayRef<int64_t> numbers) {
   Location loc = func.getLoc();
   auto index = [&](int64_t value) {
     return arith::ConstantIndexOp::create(builder, loc, value);
@@ -432,8 +491,9 @@ Value GradResolveOpenSizes::compute(OpBuilder &builder, Location loc,
     parts /= gradopt::kRoomParts;
   known = room;
   if (!isWhole)
-    known =
-        arith::DivUIOp::create(builder, loc, known, index(gradopt::kRoomParts));
+    known = part ? part
+                 : arith::DivUIOp::create(builder, loc, known,
+                                          index(gradopt::kRoomParts));
   if (parts != 1)
     known = arith::MulIOp::create(builder, loc, known, index(parts));
   if (more != 0)
@@ -549,4 +609,10 @@ void GradResolveOpenSizes::replaceConstants(func::FuncOp func) {
     op.getResult().replaceAllUsesWith(value);
     op.erase();
   }
+}
+
+std::unique_ptr<Pass> mlir::grad::createGradResolveOpenSizes(bool forDevice) {
+  auto pass = std::make_unique<GradResolveOpenSizes>();
+  pass->forDevice = forDevice;
+  return pass;
 }

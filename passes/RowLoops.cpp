@@ -537,16 +537,17 @@ void RowLoop::divide() {
     numbers.push_back(allocate({numChunks}, type));
     zeros.push_back(zeroOf(type));
   }
+  auto chunks =
+      scf::ForOp::create(builder, loc, index(0), index(numChunks), index(1));
+  chunks->setAttr(kParallelAttr, builder.getUnitAttr());
+  builder.setInsertionPointToStart(chunks.getBody());
+  // In each chunk, so that the host does not have to know the number of rows.
   Value count =
       arith::MaxSIOp::create(builder, loc, loop.getUpperBound(), index(0));
   Value length = arith::DivUIOp::create(
       builder, loc,
       arith::AddIOp::create(builder, loc, count, index(numChunks - 1)),
       index(numChunks));
-  auto chunks =
-      scf::ForOp::create(builder, loc, index(0), index(numChunks), index(1));
-  chunks->setAttr(kParallelAttr, builder.getUnitAttr());
-  builder.setInsertionPointToStart(chunks.getBody());
   Value chunk = chunks.getInductionVar();
   Value begin = arith::MulIOp::create(builder, loc, chunk, length);
   Value end = arith::MinSIOp::create(

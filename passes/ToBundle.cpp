@@ -356,9 +356,6 @@ LogicalResult GradToBundle::compile(ModuleOp module, func::FuncOp func,
   program.name = func.getName().str();
   if (failed(describeArrays(func, program)))
     return failure();
-  if (program.isOpen && forDevice.isForDevice())
-    return func.emitOpError("has a size without a largest value, which code "
-                            "for GPUs has no memory for");
   OwningOpRef<ModuleOp> main = extractProgram(module, func.getName());
   if (!main)
     return func.emitOpError("cannot be the main function of a program");

@@ -392,13 +392,7 @@ gradopt_status Opener::readDeviceCode(uint32_t number) {
     program.deviceCode = bundle.bytes() + section.offset;
     program.deviceCodeBytes = section.size;
   }
-  if (!program.deviceCode)
-    return GRADOPT_OK;
-  // What a call on a GPU needs is not computed of its sizes.
-  if (program.isOpen)
-    return invalid("a program has code for GPUs, but a size without a largest "
-                   "value");
-  return checkDeviceCode(program);
+  return program.deviceCode ? checkDeviceCode(program) : GRADOPT_OK;
 }
 
 gradopt_status Opener::loadCode(uint32_t number) {
@@ -430,7 +424,7 @@ gradopt_status Opener::loadCode(uint32_t number) {
     return status;
   const gradopt_commands *commands =
       gradopt::runtime::commandsOf(program.module);
-  return !commands || program.fits(*commands)
+  return !commands || program.fits(*commands, /*forDevice=*/false)
              ? GRADOPT_OK
              : invalid("its commands are for other arrays");
 }
@@ -439,7 +433,8 @@ gradopt_status Opener::loadCode(uint32_t number) {
 // Programs
 //===----------------------------------------------------------------------===//
 
-bool gradopt_program::fits(const gradopt_commands &commands) const {
+bool gradopt_program::fits(const gradopt_commands &commands,
+                           bool forDevice) const {
   const int64_t *sizes = gradopt_buffer_sizes(&commands) + 1;
   const int64_t *arena = sizes + commands.num_buffers - 1;
   auto takeNext = [&](size_t bytes) {
@@ -450,6 +445,8 @@ bool gradopt_program::fits(const gradopt_commands &commands) const {
     fits &= arrays[i].reused >= 0 || takeNext(bytesInCommands(arrays[i]));
   for (size_t i = 0; numChecks && i < kOutcomes; ++i)
     fits &= takeNext(sizeof(int64_t));
+  if (forDevice && isOpen)
+    fits &= takeNext(GRADOPT_NUMBER_SIZE);
   return fits && sizes == arena;
 }
 
@@ -480,11 +477,15 @@ gradopt_status gradopt_program::findRoom(void *const *arguments,
 
 size_t gradopt_program::argumentBytes(size_t i, void *const *arguments) const {
   const gradopt_array_info &array = arrays[i];
-  if (array.rank == 0 || array.sizes[0] < 0 || array.shape[0] == 0)
+  if (array.rank == 0 || array.sizes[0] < 0)
     return array.bytes;
   int64_t rows;
   std::memcpy(&rows, arguments[array.sizes[0]], sizeof(rows));
-  return array.bytes / size_t(array.shape[0]) * size_t(rows);
+  size_t bytes = itemSize(array.dtype);
+  bool isTooMuch = __builtin_mul_overflow(bytes, size_t(rows), &bytes);
+  for (int32_t d = 1; d < array.rank; ++d)
+    isTooMuch |= __builtin_mul_overflow(bytes, size_t(array.shape[d]), &bytes);
+  return isTooMuch ? SIZE_MAX : bytes;
 }
 
 static thread_local const char *failedCheck = "";
@@ -641,7 +642,7 @@ gradopt_status gradopt_program_call(gradopt_program *program,
       status != GRADOPT_OK)
     return status;
   if (!program->module)
-    return callOnDevice(*program, arguments, results);
+    return callOnDevice(*program, arguments, results, room);
   gradopt_module_enlarge_arena(program->module, program->arenaAt(room));
   int64_t outcome[kOutcomes] = {};
   size_t most = program->numArrays() + kOutcomes + 1;

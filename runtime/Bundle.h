@@ -35,16 +35,16 @@ struct gradopt_program {
   }
   size_t numArrays() const { return numArguments + numConstants + numResults; }
 
-  /// Whether commands are for arrays like its own.
-  bool fits(const gradopt_commands &commands) const;
+  /// Whether commands are for arrays like its own, and, where they need it on a
+  /// device, the room of a call.
+  bool fits(const gradopt_commands &commands, bool forDevice) const;
 
   /// The room that a call with arguments at these addresses needs, 0 if there
   /// is none to speak of. Fails where a size is larger than it may be.
   gradopt_status findRoom(void *const *arguments, int64_t &room) const;
 
   /// Bytes of an argument of a call with these, of whose sizes findRoom() has
-  /// nothing to say against, where sizes have largest values: an argument has
-  /// no more rows than the call has.
+  /// nothing to say against: an argument has no more rows than the call has.
   size_t argumentBytes(size_t i, void *const *arguments) const;
 
   /// Whether an argument is a size of others, which is on the host wherever
@@ -84,8 +84,7 @@ struct gradopt_program {
   /// Null if there is no code for this CPU.
   gradopt_module *module = nullptr;
 
-  /// The code for GPUs, as DeviceProgram.h has it; null if there is none, as
-  /// where sizes have no largest values.
+  /// The code for GPUs, as DeviceProgram.h has it; null if there is none.
   const char *deviceCode = nullptr;
   size_t deviceCodeBytes = 0;
   /// Where it was loaded; it is added to while `loading` is locked.
@@ -100,7 +99,7 @@ gradopt_status checkDeviceCode(gradopt_program &program);
 
 /// Calls a program on the first GPU, with arrays that are on the host.
 gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
-                            void *const *results);
+                            void *const *results, int64_t room);
 
 /// Frees what is on devices.
 void unloadFromDevices(gradopt_program &program);

@@ -17,9 +17,8 @@
 //   Constants  the elements of its constants, each at a multiple of 64 bytes
 //
 // Of code for CPUs and for GPUs there is at least one; both take the same
-// arguments and constants, and where a size has no largest value there is none
-// for GPUs. The bundle may have a section Structure, JSON for who
-// knows pytrees: how arrays make up what Python functions take and return.
+// arguments and constants. The bundle may have a section Structure, JSON for
+// who knows pytrees: how arrays make up what Python functions take and return.
 // Without it, each program takes its arrays by position. The writer is
 // BundleWriter.cpp.
 //

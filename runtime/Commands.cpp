@@ -428,7 +428,8 @@ const char *Checker::checkOperand(const gradopt_operand &operand) const {
       return "expected the address of a register";
   } else if (base >= GRADOPT_WORD_CONSTANTS && base < firstRegister()) {
     int64_t size = gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS];
-    if (operand.offset < 0 || operand.offset > size)
+    if (size != GRADOPT_NUMBER_SIZE &&
+        (operand.offset < 0 || operand.offset > size))
       return "address outside of its buffer";
   }
   return nullptr;

@@ -31,6 +31,10 @@
  * a register or of the words. The addresses of constants and buffers are those
  * of the device.
  *
+ * Where sizes are known in the call only (runtime/OpenSizes.h), the last buffer
+ * of a table for a device but the arena is no address: it is the number of
+ * parts that the room has, and its size is GRADOPT_NUMBER_SIZE.
+ *
  * A table is the header, `gradopt_commands`; the size in bytes of the constants
  * and of each buffer; then the commands, each a `gradopt_command` with its
  * operands right behind it. All is in the byte order of the machine.
@@ -47,6 +51,9 @@ extern "C" {
 
 #define GRADOPT_COMMANDS_MAGIC 0x53444d43u /* "CMDS" */
 #define GRADOPT_COMMANDS_VERSION 5u
+
+/* In the place of the size of a buffer, where there is a number. */
+#define GRADOPT_NUMBER_SIZE INT64_MAX
 
 enum {
   GRADOPT_WORD_ZERO = 0,

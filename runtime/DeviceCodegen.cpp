@@ -9,6 +9,7 @@
 #include "runtime/Commands.h"
 #include "runtime/DeviceProgram.h"
 #include "runtime/Interface.h"
+#include "runtime/OpenSizes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -31,6 +32,9 @@ struct DeviceModule {
   llvm::SetVector<llvm::StringRef> names;
   /// The kernels of a GPU; null if there are none.
   gpu::GPUModuleOp gpuModule;
+  /// Where sizes are open: what the arena has, and the least room.
+  std::optional<gradopt::OpenArena> openArena;
+  int64_t leastRoom = 0;
 };
 
 llvm::Error deviceError(const llvm::Twine &message) {
@@ -67,6 +71,11 @@ llvm::Expected<DeviceModule> analyze(Operation *op) {
   }
   for (auto gpuModule : module.getOps<gpu::GPUModuleOp>())
     result.gpuModule = gpuModule;
+  if (auto arena = commands->getAttrOfType<IntegerAttr>(kArenaBytesAttr)) {
+    auto least = commands->getAttrOfType<IntegerAttr>(gradopt::kLeastRoomAttr);
+    result.openArena.emplace(arena.getInt());
+    result.leastRoom = gradopt::findRoom(0, least ? least.getInt() : 0);
+  }
   return result;
 }
 
@@ -164,6 +173,11 @@ emitDeviceProgram(Operation *module, llvm::StringRef chips,
   header.magic = GRADOPT_DEVICE_PROGRAM_MAGIC;
   header.version = GRADOPT_DEVICE_PROGRAM_VERSION;
   header.arena_bytes = arenaBytes;
+  if (parts->openArena) {
+    header.arena_bytes = parts->openArena->known;
+    header.arena_bytes_per_part = parts->openArena->perPart;
+    header.least_room = parts->leastRoom;
+  }
   header.table = writer.append(parts->table.data(), parts->table.size());
   header.table_bytes = parts->table.size();
   header.constants =

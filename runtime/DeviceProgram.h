@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 #define GRADOPT_DEVICE_PROGRAM_MAGIC 0x56454447u /* "GDEV" */
-#define GRADOPT_DEVICE_PROGRAM_VERSION 1u
+#define GRADOPT_DEVICE_PROGRAM_VERSION 2u
 
 /* What addresses of the arena, of constants and of buffers are multiples of. */
 #define GRADOPT_DEVICE_ALIGNMENT 256u
@@ -34,6 +34,11 @@ typedef struct gradopt_device_program {
   uint64_t constants, constants_bytes; /* copied to the device when loaded */
   uint64_t kernels, num_kernels;       /* gradopt_device_kernel[] */
   uint64_t images, num_images;         /* gradopt_device_image[] */
+  /* Of code for any number of rows (runtime/OpenSizes.h), whose last buffer but
+     the arena is how many parts the room has: so many more bytes of the arena
+     for each of them, and the room that a call has at least. 0, and 0, where
+     all sizes are known. */
+  uint64_t arena_bytes_per_part, least_room;
 } gradopt_device_program;
 
 /* A function of the images. All of its parameters are words of 64 bits, and

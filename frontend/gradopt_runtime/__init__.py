@@ -16,7 +16,14 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from gradopt_runtime.devices import DeviceArray, DeviceCall, adopt, asarray, wrapper_of
+from gradopt_runtime.devices import (
+    DeviceArray,
+    DeviceCall,
+    adopt,
+    asarray,
+    pointers,
+    wrapper_of,
+)
 from gradopt_runtime.library import (
     CHECK_FAILED,
     ArrayInfo,
@@ -124,34 +131,32 @@ class _Program:
             return self._run_on_device(name, arguments)
         if not self._has_cpu_code:
             choose_cuda_libraries()
-        room = self._room(arguments)
+        shapes = self._shapes(_addresses(arguments))
         results: list[Array] = []
-        for number, leaf in enumerate(self.signature.results):
+        for leaf, shape in zip(self.signature.results, shapes, strict=True):
             if leaf.reused >= 0:
                 arguments[leaf.reused] = arguments[leaf.reused].copy()
                 results.append(arguments[leaf.reused])
             else:
-                shape = leaf.shape if room == 0 else self._shape_at(number, room)
                 results.append(np.empty(shape, leaf.dtype))
         self._check(self._call(self._handle, _addresses(arguments), _addresses(results)))
         # NumPy's scalars for arrays without dimensions, as from a compiled function.
         return [a if a.ndim else a[()] for a in results]
 
-    def _room(self, arguments: list[Any]) -> int:
-        """What there is room for in a call, where that is not known before."""
-        if not self.signature.sizes:
-            return 0
+    def _shapes(self, addresses: Any) -> list[Sequence[int]]:
+        """The shapes of results that there is memory for in a call; sizes are at the addresses of
+        these arguments."""
         room = ctypes.c_int64()
-        find = self._bundle.library.gradopt_program_room
-        check(find(self._handle, _addresses(arguments), ctypes.byref(room)))
-        return room.value
-
-    def _shape_at(self, number: int, room: int) -> list[int]:
-        """The shape of a result that there is memory for in a call with this room."""
-        library = self._bundle.library
-        info = library.gradopt_program_result(self._handle, number)
-        rank = info.contents.rank
-        return [library.gradopt_array_extent(info, d, room) for d in range(rank)]
+        library, results = self._bundle.library, self.signature.results
+        if self.signature.sizes:
+            check(library.gradopt_program_room(self._handle, addresses, ctypes.byref(room)))
+        if room.value == 0:
+            return [leaf.shape for leaf in results]
+        infos = [library.gradopt_program_result(self._handle, i) for i in range(len(results))]
+        return [
+            [library.gradopt_array_extent(info, d, room) for d in range(info.contents.rank)]
+            for info in infos
+        ]
 
     def _run_on_device(self, name: str, arguments: list[Any]) -> list[Any]:
         signature = self.signature
@@ -164,6 +169,7 @@ class _Program:
             raise ValueError(f"{path} is on {where}, but {name} is machine code for the CPU")
         choose_cuda_libraries()
         call = DeviceCall(name, arguments, signature)
+        call.allocate(self._shapes(pointers(call.arguments)))
         self._check(call.run(self._handle))
         call.cut()
         return call.results
@@ -186,8 +192,7 @@ def exception(name: str) -> type[Exception]:
 
 
 def _addresses(arrays: Sequence[Array]) -> Any:
-    pointers = [array.__array_interface__["data"][0] for array in arrays]
-    return (ctypes.c_void_p * len(pointers))(*pointers)
+    return pointers([array.__array_interface__["data"][0] for array in arrays])
 
 
 class Function:

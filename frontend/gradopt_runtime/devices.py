@@ -333,7 +333,8 @@ class DeviceCall:
         device: the number of the device.
         stream: where the work is queued.
         arguments: the addresses of all arguments.
-        results: the arrays that are computed, the largest ones until `cut` is called.
+        results: the arrays that are computed, once `allocate` is called: until `cut` is called,
+            as large as there is memory for.
     """
 
     def __init__(self, name: str, arguments: Sequence[Any], signature: Signature) -> None:
@@ -366,7 +367,12 @@ class DeviceCall:
                     f"the host: the arrays that {name} is called with must be in one place; "
                     f'gradopt_runtime.asarray({path}, "{arguments[first].device}") copies it'
                 )
-        self.results = [self._result(leaf) for leaf in signature.results]
+        self.results: list[DeviceArray] = []
+
+    def allocate(self, shapes: Sequence[Sequence[int]]) -> None:
+        """Allocates the results, of these shapes."""
+        for leaf, shape in zip(self._signature.results, shapes, strict=True):
+            self.results.append(self._result(leaf, shape))
 
     def _keep(self, memory: _Memory) -> int:
         self._kept.append(memory)
@@ -382,21 +388,21 @@ class DeviceCall:
         memory.copy_to(copied.address, array.nbytes, self.stream)
         return self._keep(copied)
 
-    def _result(self, leaf: Leaf) -> DeviceArray:
-        size = leaf.dtype.itemsize * math.prod(leaf.shape)
+    def _result(self, leaf: Leaf, shape: Sequence[int]) -> DeviceArray:
+        size = leaf.dtype.itemsize * math.prod(shape)
         memory = _Memory.allocate(self.device, size, self.stream)
         if leaf.reused >= 0:
             # What was donated is copied.
             source, handle = self.arguments[leaf.reused], _handle(self.stream)
             check(runtime().gradopt_cuda_copy(self.device, memory.address, source, size, handle))
             self.arguments[leaf.reused] = memory.address
-        return DeviceArray(memory, leaf.dtype, leaf.shape)
+        return DeviceArray(memory, leaf.dtype, shape)
 
     def run(self, program: ctypes.c_void_p) -> int:
         """Queues the work; returns the status."""
-        results = _pointers([array._memory.address for array in self.results])
+        results = pointers([array._memory.address for array in self.results])
         status = runtime().gradopt_program_call_cuda(
-            program, self.device, _pointers(self.arguments), results, _handle(self.stream)
+            program, self.device, pointers(self.arguments), results, _handle(self.stream)
         )
         for memory in self._kept:
             memory.finish_on(self.stream)
@@ -422,8 +428,8 @@ class DeviceCall:
         for number, leaf in enumerate(signature.results):
             axes = [axis for axis, size in enumerate(leaf.sizes) if size >= 0]
             if axes:
-                shape = first_shape(leaf.shape, axes, [counts[leaf.sizes[axis]] for axis in axes])
-                self.results[number] = self._first(self.results[number], shape)
+                whole, found = self.results[number], [counts[leaf.sizes[axis]] for axis in axes]
+                self.results[number] = self._first(whole, first_shape(whole.shape, axes, found))
 
     def _first(self, whole: DeviceArray, shape: tuple[int, ...]) -> DeviceArray:
         """The first elements of an array: the same memory where they lie one after the other."""
@@ -440,5 +446,6 @@ class DeviceCall:
         return DeviceArray(memory, whole.dtype, shape)
 
 
-def _pointers(addresses: Sequence[int]) -> Any:
+def pointers(addresses: Sequence[int]) -> Any:
+    """Addresses, as C functions take several."""
     return (ctypes.c_void_p * len(addresses))(*addresses)

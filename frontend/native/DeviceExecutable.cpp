@@ -109,8 +109,10 @@ DeviceExecutable::DeviceExecutable(gradopt_program *program, int32_t device,
   for (size_t i = 0; i < args.size(); ++i) {
     const gradopt_array_info &info = *gradopt_program_argument(program, i);
     for (int32_t d = 0; d < info.rank; ++d)
-      if (info.sizes[d] >= 0)
+      if (info.sizes[d] >= 0) {
         isSize[size_t(info.sizes[d])] = true;
+        hasRoom |= info.extents_of_part[d] != 0;
+      }
   }
   for (size_t i = 0; i < results.size(); ++i) {
     const gradopt_array_info &info = *gradopt_program_result(program, i);
@@ -190,6 +192,7 @@ private:
   bool lookAtArguments();
   bool addHostArgument(size_t i);
   bool takeDonated();
+  bool findRoom();
   bool prepareResults();
   /// What needs no GIL.
   gradopt_status launch();
@@ -219,6 +222,19 @@ private:
     return array ? array->getSpec().bytes
                  : size_t(PyArray_NBYTES(asArray(leaves[i])));
   }
+  /// Of a result with as many elements as it can have in this call.
+  std::vector<npy_intp> shapeOf(size_t result) const {
+    std::vector<npy_intp> shape = code.results[result].shape;
+    if (code.hasRoom)
+      for (npy_intp &extent : shape)
+        extent = extentAt(extent, room);
+    return shape;
+  }
+  size_t resultBytes(size_t i) const {
+    return code.hasRoom ? gradopt_array_bytes(
+                              gradopt_program_result(code.program, i), room)
+                        : code.results[i].bytes;
+  }
   /// The results in front of those that are read back in each call.
   size_t numReturned() const { return code.results.size() - code.numChecked; }
   bool fail(const char *what) {
@@ -235,6 +251,7 @@ private:
   InlineVector<void *, kInlineLeaves> addresses;
   /// Those that the program takes on the host.
   std::vector<int64_t> sizes;
+  int64_t room = 0;
   InlineVector<ScalarCell, kInlineLeaves> cells;
   InlineVector<Staged, kInlineLeaves> staged;
   std::shared_ptr<DeviceMemory> stagedMemory;
@@ -331,12 +348,24 @@ bool DeviceExecutable::Call::takeDonated() {
   return true;
 }
 
+/// Finds how much room the call has for rows. False if a Python error was set.
+bool DeviceExecutable::Call::findRoom() {
+  if (!code.hasRoom)
+    return true;
+  gradopt_status status =
+      gradopt_program_room(code.program, addresses.data(), &room);
+  if (status != GRADOPT_OK)
+    code.raiseProgramError(status);
+  return status == GRADOPT_OK;
+}
+
 /// Makes the NumPy arrays of results that do not stay on the device.
 bool DeviceExecutable::Call::prepareResults() {
   for (size_t i = 0; i < code.results.size(); ++i) {
     if (onDevice && i < numReturned())
       continue;
-    PyObject *array = makeArray(code.results[i]);
+    PyObject *array = code.hasRoom ? makeArray(code.results[i], room)
+                                   : makeArray(code.results[i]);
     if (!array)
       return false;
     hostArrays.push_back(array);
@@ -378,7 +407,7 @@ gradopt_status DeviceExecutable::Call::copyDonated() {
     void *&argument = addresses[donation.argument];
     void *&result = resultAddresses[donation.result];
     if (onDevice && !result) {
-      size_t bytes = code.results[donation.result].bytes;
+      size_t bytes = resultBytes(donation.result);
       std::shared_ptr<DeviceMemory> memory = allocate(bytes);
       if (!memory || copy(memory->getAddress(), argument, bytes) != GRADOPT_OK)
         return GRADOPT_DEVICE_ERROR;
@@ -401,10 +430,10 @@ gradopt_status DeviceExecutable::Call::allocateResults() {
       continue;
     if (!onDevice || i >= numReturned()) {
       offsets.push_back({i, bytes});
-      bytes += aligned(code.results[i].bytes);
+      bytes += aligned(resultBytes(i));
       continue;
     }
-    resultMemory[i] = allocate(code.results[i].bytes);
+    resultMemory[i] = allocate(resultBytes(i));
     if (!resultMemory[i])
       return GRADOPT_DEVICE_ERROR;
     resultAddresses[i] = resultMemory[i]->getAddress();
@@ -425,7 +454,7 @@ gradopt_status DeviceExecutable::Call::readBack() {
   for (size_t i = 0; i < hostArrays.size(); ++i) {
     gradopt_status status =
         copy(PyArray_DATA(asArray(hostArrays[i])), resultAddresses[first + i],
-             code.results[first + i].bytes);
+             resultBytes(first + i));
     if (status != GRADOPT_OK)
       return status;
   }
@@ -504,7 +533,7 @@ gradopt_status DeviceExecutable::Call::launch() {
 /// The shape that a result has in this call. False if a Python error was set.
 bool DeviceExecutable::Call::findShape(size_t i,
                                        std::vector<npy_intp> &shape) const {
-  shape = code.results[i].shape;
+  shape = shapeOf(i);
   for (size_t number = 0; number < code.cuts.size(); ++number) {
     const Cut &cut = code.cuts[number];
     if (cut.result != i)
@@ -534,7 +563,7 @@ PyObject *DeviceExecutable::Call::makeOnHost(size_t i) const {
   std::vector<npy_intp> shape;
   if (!findShape(i, shape))
     return nullptr;
-  if (shape == code.results[i].shape)
+  if (shape == shapeOf(i))
     return PyArray_Return(asArray(Py_NewRef(whole)));
   nb::list slices;
   for (npy_intp extent : shape)
@@ -549,7 +578,7 @@ nb::object DeviceExecutable::Call::makeOnDevice(size_t i) {
   std::shared_ptr<DeviceMemory> memory = std::move(resultMemory[i]);
   void *address = resultAddresses[i];
   ArraySpec spec = code.results[i];
-  const std::vector<npy_intp> &largest = code.results[i].shape;
+  const std::vector<npy_intp> largest = shapeOf(i);
   if (!findShape(i, spec.shape))
     return nb::object();
   size_t bytesOfElement = size_t(PyDataType_ELSIZE(spec.getDescr()));
@@ -597,8 +626,8 @@ bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
   for (size_t i = 0; i < leaves.size(); ++i)
     if (!code.checkLive(i, leaves[i]))
       return false;
-  if (!lookAtArguments() || !takeDonated() || !prepareResults() ||
-      !findCounts())
+  if (!lookAtArguments() || !findRoom() || !takeDonated() ||
+      !prepareResults() || !findCounts())
     return false;
   if (code.captured)
     code.captured->addUser(stream);

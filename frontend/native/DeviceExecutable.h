@@ -81,6 +81,8 @@ private:
   /// Of a program of a bundle, for each argument: whether it is a size of
   /// others, which the program takes on the host. Else empty.
   std::vector<bool> isSize;
+  /// Whether a call of it has room for as many rows as it has.
+  bool hasRoom = false;
   std::unique_ptr<gradopt_cuda_module, Unload> module;
   CommandTimes *times = nullptr;
 };

@@ -256,18 +256,6 @@ void Executable::raise(gradopt_status status) const {
     setExecutionError();
 }
 
-/// A new NumPy array with as many rows as there is room for.
-static PyObject *makeArray(const ArraySpec &spec, int64_t room) {
-  InlineVector<npy_intp, NPY_MAXDIMS> shape;
-  for (npy_intp size : spec.shape) {
-    auto known = isOpen(size) ? findOpenSize(size) : std::nullopt;
-    shape.push_back(known ? npy_intp(known->at(room)) : size);
-  }
-  Py_INCREF(spec.getDescr());
-  return PyArray_NewFromDescr(&PyArray_Type, spec.getDescr(), int(shape.size()),
-                              shape.data(), nullptr, nullptr, 0, nullptr);
-}
-
 bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   Span<ArraySpec> argSpecs = args, resultSpecs = results;
   size_t numCells = argSpecs.size() + resultSpecs.size();
@@ -303,8 +291,8 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
       out.push_back(nullptr);
       *buffer++ = cell++->bytes;
     } else {
-      PyObject *array = hasRoom ? makeArray(resultSpecs[i], room)
-                                : native::makeArray(resultSpecs[i]);
+      PyObject *array =
+          hasRoom ? makeArray(resultSpecs[i], room) : makeArray(resultSpecs[i]);
       if (!array)
         return false;
       out.push_back(array);

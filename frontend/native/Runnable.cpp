@@ -132,6 +132,20 @@ PyObject *makeArray(const ArraySpec &spec) {
                               nullptr, nullptr, 0, nullptr);
 }
 
+npy_intp extentAt(npy_intp extent, int64_t room) {
+  auto open = isOpen(extent) ? findOpenSize(extent) : std::nullopt;
+  return open ? npy_intp(open->at(room)) : extent;
+}
+
+PyObject *makeArray(const ArraySpec &spec, int64_t room) {
+  InlineVector<npy_intp, NPY_MAXDIMS> shape;
+  for (npy_intp extent : spec.shape)
+    shape.push_back(extentAt(extent, room));
+  Py_INCREF(spec.getDescr());
+  return PyArray_NewFromDescr(&PyArray_Type, spec.getDescr(), int(shape.size()),
+                              shape.data(), nullptr, nullptr, 0, nullptr);
+}
+
 std::pair<const char *, const char *> extentOf(PyArrayObject *array) {
   const char *begin = PyArray_BYTES(array);
   const char *end = begin + PyArray_ITEMSIZE(array);

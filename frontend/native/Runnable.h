@@ -117,6 +117,11 @@ private:
 /// A new NumPy array; null if a Python error was set.
 PyObject *makeArray(const ArraySpec &spec);
 
+/// An extent where the room of a call is known (runtime/OpenSizes.h), and a new
+/// array of such.
+npy_intp extentAt(npy_intp extent, int64_t room);
+PyObject *makeArray(const ArraySpec &spec, int64_t room);
+
 /// The bytes that the elements of an array lie between.
 std::pair<const char *, const char *> extentOf(PyArrayObject *array);
 

@@ -206,15 +206,15 @@ private:
   size_t numOutcomes = 0;
 };
 
-/// Queues a call whose sizes are what they may be.
+/// Queues a call whose sizes are what they may be, of this room.
 gradopt_status call(const gradopt_program &program, const OnDevice &loaded,
-                    void *const *arguments, void *const *results,
+                    void *const *arguments, void *const *results, int64_t room,
                     void *stream) {
   CallNumbers numbers(loaded, stream);
   if (gradopt_status status = numbers.prepare(program, arguments);
       status != GRADOPT_OK)
     return status;
-  size_t most = program.numArrays() + kOutcomes;
+  size_t most = program.numArrays() + kOutcomes + 1;
   auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));
   size_t count = 0, numSizes = 0;
   for (size_t i = 0; i < program.numArguments; ++i)
@@ -230,6 +230,8 @@ gradopt_status call(const gradopt_program &program, const OnDevice &loaded,
       buffers[count++] = results[i];
   for (size_t i = 0; program.numChecks && i < kOutcomes; ++i)
     buffers[count++] = numbers.outcome(i);
+  if (program.isOpen)
+    buffers[count++] = reinterpret_cast<void *>(room / kRoomParts);
   gradopt_status status =
       gradopt_cuda_call(loaded.module, buffers, count, stream);
   if (status != GRADOPT_OK || !program.numChecks)
@@ -247,7 +249,9 @@ gradopt_status checkDeviceCode(gradopt_program &program) {
           read.read(program.deviceCode, program.deviceCodeBytes);
       status != GRADOPT_OK)
     return status;
-  return program.fits(read.commands())
+  auto least = program.isOpen ? gradopt::findRoom(0, program.leastRoom) : 0;
+  return program.fits(read.commands(), /*forDevice=*/true) &&
+                 int64_t(read.header.least_room) == least
              ? GRADOPT_OK
              : fail(GRADOPT_INVALID_BUNDLE,
                     "the code for GPUs of %s is for other arrays",
@@ -255,17 +259,27 @@ gradopt_status checkDeviceCode(gradopt_program &program) {
 }
 
 gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
-                            void *const *results) {
+                            void *const *results, int64_t room) {
   OnDevice *loaded;
   if (gradopt_status status = get(program, /*device=*/0, loaded);
       status != GRADOPT_OK)
     return status;
+  auto resultBytes = [&](size_t i) {
+    return gradopt_array_bytes(&program.results()[i], room);
+  };
   size_t bytes = 0;
+  bool isTooMuch = false;
+  auto add = [&](size_t size) {
+    isTooMuch |= size > SIZE_MAX / 2 ||
+                 __builtin_add_overflow(bytes, aligned(size), &bytes);
+  };
   for (size_t i = 0; i < program.numArguments; ++i)
-    bytes += aligned(program.argumentBytes(i, arguments));
+    add(program.argumentBytes(i, arguments));
   for (size_t i = 0; i < program.numResults; ++i)
     if (program.results()[i].reused < 0)
-      bytes += aligned(program.results()[i].bytes);
+      add(resultBytes(i));
+  if (isTooMuch)
+    return fail(GRADOPT_OUT_OF_MEMORY, "%s: out of memory", program.name);
   DeviceBlock block(loaded->device, /*stream=*/nullptr);
   gradopt_status status = block.allocate(bytes);
   char *next = block.begin();
@@ -292,15 +306,14 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
   }
   for (size_t i = 0; i < program.numResults; ++i) {
     int64_t reused = program.results()[i].reused;
-    resultsThere[i] =
-        reused < 0 ? take(program.results()[i].bytes) : there[reused];
+    resultsThere[i] = reused < 0 ? take(resultBytes(i)) : there[reused];
   }
   if (status == GRADOPT_OK)
-    status = call(program, *loaded, there, resultsThere, nullptr);
+    status = call(program, *loaded, there, resultsThere, room, nullptr);
   for (size_t i = 0; i < program.numResults; ++i) {
     int64_t reused = program.results()[i].reused;
     copy(reused < 0 ? results[i] : arguments[reused], resultsThere[i],
-         program.results()[i].bytes);
+         resultBytes(i));
   }
   return status == GRADOPT_OK
              ? gradopt_cuda_synchronize(loaded->device, nullptr)
@@ -346,6 +359,6 @@ gradopt_status gradopt_program_call_cuda(gradopt_program *program,
   if (status == GRADOPT_OK)
     status = program->findRoom(arguments, room);
   return status == GRADOPT_OK
-             ? call(*program, *loaded, arguments, results, stream)
+             ? call(*program, *loaded, arguments, results, room, stream)
              : status;
 }

@@ -6,6 +6,7 @@
 
 #include "runtime/CommandTimes.h"
 #include "runtime/Lock.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/RuntimeError.h"
 #include "runtime/cuda/Interpreter.h"
 
@@ -87,8 +88,11 @@ gradopt_status ProgramCall::run() {
 /// Gets what the commands need beside their buffers.
 gradopt_status ProgramCall::prepare(Lane &lane) {
   const Program &program = module.program;
+  uint64_t parts = program.isOpen()
+                       ? uint64_t(uintptr_t(buffers[module.numBuffers() - 1]))
+                       : 0;
   gradopt_status status =
-      device.reserveArena(lane, program.header.arena_bytes, stream);
+      device.reserveArena(lane, program.arenaAt(parts), stream);
   if (status == GRADOPT_OK)
     status = device.reserveWords(lane, size_t(program.commands().num_words) +
                                            program.commands().max_operands);
@@ -243,6 +247,11 @@ static gradopt_status check(const gradopt_cuda_module *module,
     return fail(GRADOPT_INVALID_ARGUMENT,
                 "gradopt_cuda_call: expected %zu buffers, but got %zu",
                 module->numBuffers(), numBuffers);
+  const Program &program = module->program;
+  if (program.isOpen() && uintptr_t(buffers[numBuffers - 1]) <
+                              program.header.least_room / gradopt::kRoomParts)
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_call: there is room for too few rows");
   return GRADOPT_OK;
 }
 

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/cuda/Program.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/RuntimeError.h"
 #include "runtime/cuda/Device.h"
 
@@ -179,9 +180,23 @@ const char *Program::checkTable() {
   auto *sizes = reinterpret_cast<const int64_t *>(&commands() + 1);
   if (uint64_t(sizes[0]) > header.constants_bytes)
     return "there are less constants than the commands use";
-  if (uint64_t(sizes[commands().num_buffers]) > header.arena_bytes)
+  uint32_t numBuffers = commands().num_buffers;
+  bool hasNumber =
+      numBuffers > 1 && sizes[numBuffers - 1] == GRADOPT_NUMBER_SIZE;
+  if (isOpen() != hasNumber || header.least_room % kRoomStep != 0 ||
+      (!isOpen() && header.arena_bytes_per_part != 0))
+    return "there is no such room";
+  if (uint64_t(sizes[numBuffers]) > arenaAt(header.least_room / kRoomParts))
     return "the arena is smaller than the commands use";
   return nullptr;
+}
+
+size_t Program::arenaAt(uint64_t parts) const {
+  uint64_t bytes;
+  if (__builtin_mul_overflow(header.arena_bytes_per_part, parts, &bytes) ||
+      __builtin_add_overflow(bytes, header.arena_bytes, &bytes))
+    return SIZE_MAX;
+  return bytes;
 }
 
 gradopt_status Program::choose(const Device &device,

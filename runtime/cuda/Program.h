@@ -38,6 +38,13 @@ public:
   /// The commands, in words.
   runtime::Array<int64_t> table;
 
+  /// Whether the last buffer of a call says how much room there is for rows.
+  bool isOpen() const { return header.least_room != 0; }
+
+  /// Bytes of the arena where the room is of so many parts; SIZE_MAX if there
+  /// cannot be so many.
+  size_t arenaAt(uint64_t parts) const;
+
   const gradopt_commands &commands() const {
     return *reinterpret_cast<const gradopt_commands *>(&table[0]);
   }

@@ -1,16 +1,19 @@
 // RUN: gradopt %s --grad-emit-commands=remarks=1 -verify-diagnostics | FileCheck %s
 
 // Kernels of a device are known with their blocks and threads. What the list needs of a number
-// that one of them has stored is read back; sums, minima and maxima are on the host.
+// that one of them has stored is read back; sums, minima and maxima are on the host. A number of
+// the call has the place of a buffer; what the arena has where sizes are open, the table does not
+// tell.
 
 // CHECK-NOT: @main
 // CHECK: @gradopt_commands
-// CHECK-SAME: grad.kernels = {{\[}}["first", 1, 32], ["gemm_f64_nn", 4, 256], ["second", 8, 256]]
+// CHECK-SAME: grad.arena_bytes = 8589934656 : i64, grad.kernels = {{\[}}["first", 1, 32], ["gemm_f64_nn", 4, 256], ["second", 8, 256]], grad.least_room = 100 : i64
 module attributes {gpu.container_module} {
   func.func private @gradopt_has_library() -> i1
   func.func private @gradopt_gemm_batched_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64)
-  func.func @main(%x: memref<4x4xf64>, %y: memref<4x4xf64>, %arena: memref<64xi8>)
-      attributes {grad.arena_bytes = 64 : i64, grad.command_frame = 0 : i64} {
+  func.func @main(%x: memref<4x4xf64>, %y: memref<4x4xf64>, %parts: index, %arena: memref<64xi8>)
+      attributes {grad.arena_bytes = 8589934656 : i64, grad.command_frame = 0 : i64,
+                  grad.least_room = 100 : i64, grad.open_sizes = array<i64>} {
     %c0 = arith.constant 0 : index
     %c1 = arith.constant 1 : index
     %c4 = arith.constant 4 : index
@@ -39,9 +42,11 @@ module attributes {gpu.container_module} {
         : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64) -> ()
     // expected-remark @below {{r3 = has library}}
     %library = func.call @gradopt_has_library() : () -> i1
-    // expected-remark @below {{launch @second<8 x 256>(buffer1, r2)}}
+    // expected-remark @below {{r4 = maximum (buffer2, r2)}}
+    %more = arith.maxsi %parts, %most : index
+    // expected-remark @below {{launch @second<8 x 256>(buffer1, r4)}}
     gpu.launch_func @kernels::@second blocks in (%c8, %c1, %c1) threads in (%c256, %c1, %c1)
-        args(%y : memref<4x4xf64>, %most : index)
+        args(%y : memref<4x4xf64>, %more : index)
     // expected-remark @below {{end}}
     return
   }

@@ -13,6 +13,8 @@ END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
 READ, MINIMUM, MAXIMUM, GEMM_C128, GEMM_C64, GEMM_F16, GEMM_BF16, HOST_CALL = range(9, 17)
 HAS_LIBRARY = 17
 WORD = 8
+# The size of a number in the place of a buffer.
+NUMBER_SIZE = (1 << 63) - 1
 
 Operand = tuple[int, int, int]
 

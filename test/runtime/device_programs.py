@@ -15,7 +15,7 @@ import numpy as np
 from c_compiler import HERE, compile_c
 from command_lists import CommandList
 
-MAGIC, VERSION = 0x56454447, 1
+MAGIC, VERSION = 0x56454447, 2
 PTX, CUBIN, HOST = range(3)
 OK, INVALID_ARGUMENT, INVALID_OBJECT, _, OUT_OF_MEMORY, LIBRARY_ERROR = range(6)
 NO_DEVICE, DEVICE_ERROR = 10, 11
@@ -43,7 +43,7 @@ def device_program(
 ) -> bytes:
     """The bytes of a program, whose kernels are (name, grid, block)."""
     commands.header = {"arena": arena, **commands.header}
-    body = bytearray(88)
+    body = bytearray(HEADER.size)
 
     def put(data: bytes) -> int:
         body.extend(bytes(-len(body) % 8))
@@ -63,11 +63,12 @@ def device_program(
         struct.pack("IIQQ", chip, kind, put(code), len(code)) for chip, kind, code in images
     )
     fields |= {"images": put(records), "num_images": len(images)}
+    fields |= {"arena_bytes_per_part": 0, "least_room": 0}
     put(b"")
     fields |= header or {}
     first = {"magic": MAGIC, "version": VERSION, "bytes": len(body), "arena_bytes": arena}
     first |= {key: value for key, value in fields.items() if key in first}
-    body[:88] = struct.pack("IIQQ8Q", *first.values(), *(fields[key] for key in ORDER))
+    HEADER.pack_into(body, 0, *first.values(), *(fields[key] for key in ORDER))
     return bytes(body)
 
 
@@ -76,7 +77,10 @@ ORDER = [f"{part}{suffix}" for part in ("table", "constants") for suffix in ("",
     "num_kernels",
     "images",
     "num_images",
+    "arena_bytes_per_part",
+    "least_room",
 ]
+HEADER = struct.Struct("IIQQ10Q")
 
 
 class Info(ctypes.Structure):

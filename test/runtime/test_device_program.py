@@ -9,8 +9,21 @@ from collections import Counter
 from pathlib import Path
 
 import device_programs as programs
+import numpy as np
 import pytest
-from command_lists import CONSTANTS, COPY, END, FRAME, GEMM_F64, READ, ZERO, CommandList, constant
+from command_lists import (
+    CONSTANTS,
+    COPY,
+    END,
+    FRAME,
+    GEMM_F64,
+    MULTIPLY_ADD,
+    NUMBER_SIZE,
+    READ,
+    ZERO,
+    CommandList,
+    constant,
+)
 from device_programs import PTX, CudaError, Runtime, device_program
 from emulated_cuda import Emulator
 from emulated_runtime import image
@@ -61,7 +74,7 @@ def test_a_program(cuda: Runtime, image: programs.Image) -> None:
     ("header", "words"),
     [
         ({"magic": 1}, "it does not begin like one"),
-        ({"version": 2}, "it is of another version"),
+        ({"version": 1}, "it is of another version"),
         ({"bytes": 88}, "it is of another size than it says"),
         ({"table": 1 << 40}, "a part is not inside of it"),
         ({"table": 92}, "a part is not inside of it"),
@@ -71,6 +84,10 @@ def test_a_program(cuda: Runtime, image: programs.Image) -> None:
         ({"constants": (1 << 64) - 8}, "a part is not inside of it"),
         ({"constants_bytes": 8}, "there are less constants than the commands use"),
         ({"arena_bytes": 8}, "the arena is smaller than the commands use"),
+        ({"arena_bytes_per_part": 8}, "there is no such room"),
+        ({"least_room": 32}, "there is no such room"),
+        ({"least_room": 1 << 63}, "there is no such room"),
+        ({"least_room": 64}, "there is no such room"),
         ({"kernels": 1 << 32}, "the table of kernels is not inside of it"),
         ({"num_kernels": 1 << 60}, "the table of kernels is not inside of it"),
         ({"num_kernels": 1}, "wrong number of kernels"),
@@ -81,6 +98,29 @@ def test_a_program(cuda: Runtime, image: programs.Image) -> None:
 def test_headers(cuda: Runtime, image: programs.Image, header: dict[str, int], words: str) -> None:
     code = device_program(example(), [image], constants=bytes(16), arena=64, header=header)
     assert problem(cuda, code) == words
+
+
+def test_the_room_of_a_call(cuda: Runtime, image: programs.Image) -> None:
+    """Temporaries are for it, and behind what the commands use where there is the least."""
+    program = CommandList([64, 64, NUMBER_SIZE], registers=1)
+    program.add(MULTIPLY_ADD, program.word(0), program.buffer(3), program.buffer(2), constant(32))
+    program.launch(("add_one", 1, 8), program.buffer(0), program.register(0), constant(8))
+    program.launch(("add_one", 1, 8), program.register(0), program.buffer(1), constant(8))
+    program.add(END, 0)
+    header = {"least_room": 64, "arena_bytes": 64, "arena_bytes_per_part": 32}
+    module = cuda.load(device_program(program, [image], arena=128, header=header))
+    numbers = np.arange(8.0)
+    x, y = cuda.upload(numbers), cuda.upload(numbers)
+    for parts in (2, 100, 2, 1000, 1000, 1000):
+        cuda.run(module, x, y, parts)
+        np.testing.assert_array_equal(cuda.download(y, numbers), numbers + 2)
+    for parts in (0, 1):
+        with pytest.raises(CudaError, match="there is room for too few rows"):
+            cuda.run(module, x, y, parts)
+    with pytest.raises(CudaError) as caught:
+        cuda.run(module, x, y, (1 << 64) - 1)
+    assert caught.value.status == programs.OUT_OF_MEMORY
+    cuda.unload(module)
 
 
 @pytest.mark.parametrize(("grid", "block"), [(0, 1), (1, 0), (1 << 31, 1), (1, 1025)])

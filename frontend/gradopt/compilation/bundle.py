@@ -25,7 +25,13 @@ from gradopt.compilation.calling import argument_names
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.compiler import Program, object_code
 from gradopt.compilation.lowered import Lowered, argument_sizes
-from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CompilerError,
+    GradoptError,
+    UnsupportedError,
+)
 from gradopt.ir.outcomes import Check
 from gradopt.recording.native import compiler
 from gradopt_runtime.structure import number_of
@@ -82,7 +88,7 @@ def save(
     programs: list[_compiler.BundleProgram] = []
     for name, function in named.items():
         numbers[name] = []
-        for lowered, places in _signatures(_all_lowered(name, function)):
+        for lowered, places in _signatures(name, _all_lowered(name, function)):
             numbers[name].append(len(structures))
             _require_known_order(name, lowered)
             if lowered.written:
@@ -132,19 +138,38 @@ def _require_known_order(name: str, lowered: Lowered) -> None:
             )
 
 
-def _require_largest(name: str, lowered: Lowered, sizes: Sequence[tuple[int, int, int]]) -> None:
-    """Raises where a size has no largest value, for which code for GPUs has memory."""
+def _open_size(lowered: Lowered) -> tuple[int, int, str] | None:
+    """The number of an argument, a dimension, and the name of its size, if that has no largest
+    value."""
     names = lowered.options.dynamic.without_most()
-    for array, axis, size in sizes:
+    for array, axis, size in argument_sizes(lowered.arguments):
         dim = lowered.arguments[size].path.removeprefix("the size ")
         if dim in names:
-            raise UnsupportedError(
-                f"{name} cannot be saved for GPUs: the size {dim!r} of dimension {axis} of "
-                f"{lowered.arguments[array].path} has no largest value, for which there is memory "
-                f"there; name one: gradopt.Dim({dim!r}, max=1000), or `{dim} <= 1000` in a "
-                "specification of gradopt-compile",
-                function_source(lowered.function),
-            )
+            return array, axis, dim
+    return None
+
+
+def _for_all_sizes(name: str, lowered: Lowered) -> Lowered:
+    """What calls on a device have compiled for as many rows as they had, for any number."""
+    if lowered.device == CPU or _open_size(lowered) is None:
+        return lowered
+    try:
+        return lowered.for_all_sizes()
+    except GradoptError as error:
+        raise _no_code_for_all_sizes(name, lowered, str(error)) from None
+
+
+def _no_code_for_all_sizes(name: str, lowered: Lowered, reason: str) -> UnsupportedError:
+    found = _open_size(lowered)
+    assert found is not None
+    array, axis, dim = found
+    return UnsupportedError(
+        f"{name} cannot be saved for GPUs: the size {dim!r} of dimension {axis} of "
+        f"{lowered.arguments[array].path} has no largest value, and there is no code for all "
+        f"sizes ({reason}); name one: gradopt.Dim({dim!r}, max=1000), or `{dim} <= 1000` in a "
+        "specification of gradopt-compile",
+        function_source(lowered.function),
+    )
 
 
 def _level(name: str) -> int:
@@ -177,16 +202,17 @@ def _all_lowered(name: str, function: Any) -> list[Lowered]:
     return found
 
 
-def _signatures(found: Sequence[Lowered]) -> list[tuple[Lowered, set[str]]]:
+def _signatures(name: str, found: Sequence[Lowered]) -> list[tuple[Lowered, set[str]]]:
     """One of those with the same arguments and results each, and the devices of all of them."""
     merged: dict[str, tuple[Lowered, set[str]]] = {}
-    for lowered in found:
+    for given in found:
+        lowered = _for_all_sizes(name, given)
         leaves = [
             f"{leaf.path}: {leaf.dtype}{leaf.shape}"
             for leaf in (*lowered.arguments, *lowered.results)
         ]
         key = json.dumps([_structure(lowered), leaves])
-        merged.setdefault(key, (lowered, set()))[1].add(lowered.device)
+        merged.setdefault(key, (lowered, set()))[1].add(given.device)
     return list(merged.values())
 
 
@@ -209,14 +235,20 @@ def program_code(
             "be saved"
         )
     sizes = argument_sizes(lowered.arguments)
-    if chips:
-        _require_largest(name, lowered, sizes)
     arena, device_code = 0, b""
     if chips:
+        is_for_some = _open_size(lowered) is not None and lowered.open_sizes is None
+        if is_for_some:
+            reason = "what is computed depends on it otherwise than by rows"
+            raise _no_code_for_all_sizes(name, lowered, reason)
         try:
             device_code, arena = device_program(lowered.program, chips, assembler)
         except ValueError as error:
             raise ArgumentError(str(error)) from None
+        except CompilerError as error:
+            if lowered.open_sizes is None:
+                raise
+            raise _no_code_for_all_sizes(name, lowered, str(error)) from None
     code: list[tuple[int, bytes]] = []
     for level in levels:
         content, arena = object_code(lowered.program, cpu=f"x86-64-v{level}")

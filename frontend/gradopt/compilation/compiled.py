@@ -126,6 +126,18 @@ class Compiled(_gradopt.Dispatcher):
         """
         return self._lower(args, kwargs).profile(*args, **kwargs)
 
+    def for_all_sizes(self, lowered: Lowered) -> Lowered:
+        """What was lowered for a device, with as much room as that call needed, as it would be for
+        the CPU: for any number of rows, where that can be.
+
+        Raises:
+            GradoptError: it cannot be traced for the CPU.
+        """
+        other = Compiled(self._function, dataclasses.replace(self.options, device=None))
+        structure = lowered.structure
+        leaves = [leaf.example() for leaf in lowered.arguments[: structure.leaf_count]]
+        return other._trace_leaves(leaves, structure)
+
     def fixed_to(self, lowered: Lowered) -> Fixed:
         """The function that runs what was lowered, for its signature alone."""
         return Fixed(self, lowered)
@@ -303,7 +315,9 @@ class Compiled(_gradopt.Dispatcher):
         )
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
-        leaves, structure = flatten(self._argument_trees(args, kwargs))
+        return self._trace_leaves(*flatten(self._argument_trees(args, kwargs)))
+
+    def _trace_leaves(self, leaves: Sequence[Any], structure: TreeDef) -> Lowered:
         tracing = Tracing(
             self._function, self.options, self._given(leaves, structure), structure, len(leaves)
         )

@@ -97,6 +97,13 @@ class Leaf(NamedTuple):
     sizes: tuple[int | Dim, ...] = ()
     strides: tuple[int, ...] = ()
 
+    def example(self) -> Any:
+        """Such an argument, with one element along dimensions whose size is the call's."""
+        if self.weak:
+            return self.dtype.type(0).item()
+        sizes = [1 if isinstance(size, Dim) else size for size in self.sizes or self.shape]
+        return self.dtype.type(0) if self.scalar else np.zeros(sizes, self.dtype)
+
     @property
     def nbytes(self) -> int:
         """Bytes of its elements, at most."""
@@ -393,6 +400,14 @@ class Lowered:
             CompilerError: what depends on their number is not a number of rows alone.
         """
         assert self.executable is not None
+
+    def for_all_sizes(self) -> Lowered:
+        """For any number of rows, what is for as many as calls on a device had until now.
+
+        Raises:
+            GradoptError: it cannot be traced for the CPU.
+        """
+        return self._owner.for_all_sizes(self)
 
     @property
     def executable(self) -> _gradopt.Runnable:
