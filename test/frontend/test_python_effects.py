@@ -575,3 +575,126 @@ def test_traced_values_in_messages_of_what_is_raised_while_tracing() -> None:
     agrees(handled, X)
     with pytest.raises(UnsupportedError, match=r"ValueError is raised while tracing.*leave them"):
         go.compile(f)(X)
+
+
+class Manager:
+    """A context manager whose `__exit__` returns something, and one that does not."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, *rest: Any) -> Any:
+        return kind is TypeError
+
+
+class Plain(Manager):
+    def __exit__(self, kind: Any, *rest: Any) -> Any:
+        if kind is None:
+            return None
+        return False
+
+
+@contextlib.contextmanager
+def handles():
+    try:
+        yield
+    except TypeError:
+        len("")
+
+
+@contextlib.contextmanager
+def cleans_up():
+    try:
+        yield
+    except TypeError as error:
+        raise KeyError("k") from error
+    finally:
+        len("")
+
+
+def test_managers_that_may_suppress_what_compiled_code_raises_are_refused() -> None:
+    def raises(manager: Any) -> Callable[[Any], Any]:
+        def f(x):
+            with manager():
+                if x > 0:
+                    raise ValueError("no")
+                x = x * 2
+            return x
+
+        return f
+
+    for manager in (Manager, handles, contextlib.ExitStack):
+        with pytest.raises(UnsupportedError, match=r"a `with` of an object.*may suppress it"):
+            go.compile(raises(manager))(1.0)
+    for manager in (Plain, lambda: np.errstate(all="ignore"), cleans_up):
+        f = raises(manager)
+        assert go.compile(f)(-1.0) == -2.0
+        with pytest.raises(ValueError, match="no"):
+            go.compile(f)(1.0)
+
+
+def test_exceptions_that_end_in_the_branch_that_raises_them_do_not_leave_it() -> None:
+    def suppressed(x):
+        if x > 0:
+            with Manager():
+                raise TypeError("no")
+            x = x + 1
+        return x
+
+    def goes_on(x):
+        if x > 0:
+            with Manager():
+                raise ValueError("no")
+        return x
+
+    def again(x):
+        if x > 0:
+            try:
+                raise ValueError("no")
+            except ValueError:
+                raise
+        return x
+
+    def nothing_to_raise(x):
+        if x > 0:
+            raise
+        return x
+
+    def no_exception(x):
+        if x > 0:
+            raise x.__class__.__name__
+        return x
+
+    for f in (suppressed, goes_on, again, nothing_to_raise, no_exception):
+        compiled = go.compile(f)
+        assert compiled(-1.0) == -1.0
+        assert effects(compiled, 1.0) == effects(f, 1.0)
+    assert go.compile(suppressed)(1.0) == 2.0
+
+
+def test_errors_of_the_run_say_that_handlers_do_not_get_them() -> None:
+    def index(x, i):
+        try:
+            return x[i]
+        except (IndexError, KeyError):
+            return 0.0
+
+    def factor(A):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            A = np.linalg.cholesky(A)
+        return A
+
+    def other(x, i):
+        try:
+            return x[i]
+        except KeyError:
+            return 0.0
+
+    assert go.compile(index)(X, 3) == X[3]
+    with pytest.raises(IndexError, match=r"out of bounds.*; a `try` around it handles that"):
+        go.compile(index)(X, 30)
+    with pytest.raises(np.linalg.LinAlgError, match=r"; a `with` of .*write the handler as"):
+        go.compile(factor)(-np.eye(2))
+    with pytest.raises(IndexError) as caught:
+        go.compile(other)(X, 30)
+    assert "around it" not in str(caught.value)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -475,6 +476,11 @@ def test_methods_of_metaclasses_are_those_of_classes(i: int) -> None:
 made: Any = Made
 
 
+def enters_none(x: Any) -> Any:
+    with made():
+        return x
+
+
 @pytest.mark.parametrize(
     "f",
     [
@@ -483,6 +489,7 @@ made: Any = Made
         lambda x: made() < 1.0,
         lambda x: -made(),
         lambda x: len(made()),
+        enters_none,
     ],
 )
 def test_objects_do_not_have_the_methods_of_metaclasses(f: Callable[..., Any]) -> None:
@@ -536,3 +543,79 @@ def test_methods_that_are_none_raise_pythons_errors(f: Callable[..., Any]) -> No
     with pytest.raises(TypeError) as caught:
         go.compile(f)(X)
     assert str(caught.value).startswith(str(wanted.value))
+
+
+class Sized:
+    """Its length, truth and iterator are what it is told."""
+
+    def __init__(self, length: Any, items: Any) -> None:
+        self.length, self.items = length, items
+
+    def __len__(self) -> Any:
+        return self.length
+
+    def __iter__(self) -> Any:
+        return self.items
+
+
+class True_(Sized):
+    def __bool__(self) -> Any:
+        return self.length
+
+
+def looped(x: Any, made: Any) -> Any:
+    for item in made:
+        x = x + item
+    return x
+
+
+@pytest.mark.parametrize("length", [3, True, np.int64(2), 2.5, -1, "a", None, np.float64(1.0)])
+def test_lengths_are_what_python_takes(length: Any) -> None:
+    def f(x: Any) -> Any:
+        return x * len(Sized(length, None)) + (1.0 if Sized(length, None) else 2.0)
+
+    def g(x: Any) -> Any:
+        return x + (1.0 if True_(length, None) else 2.0)
+
+    same_outcome(f, 2.0)
+    same_outcome(g, 2.0)
+
+
+def test_lengths_that_the_run_knows() -> None:
+    def of(x: Any, n: Any) -> Any:
+        return x * len(Sized(n, None))
+
+    def truth(x: Any, n: Any) -> Any:
+        return x if Sized(n, None) else 2.0 * x
+
+    def bools(x: Any, n: Any) -> Any:
+        return x if True_(n > 0, None) else 2.0 * x
+
+    for f in (of, truth):
+        for n in (0, 3, -2, 0.5, np.array([1, 2])):
+            same_outcome(f, 2.0, n)
+    for n in (1, -1, np.float64(1.0)):
+        same_outcome(bools, 2.0, n)
+
+
+@pytest.mark.parametrize("items", [[1.0, 2.0], range(3), iter([1.0]), X, None])
+def test_iterators_are_what_python_takes(items: Any) -> None:
+    same_outcome(lambda x: looped(x, Sized(2, copy.copy(items))), 2.0)
+    same_outcome(lambda x: [a + b for a, b in Sized(2, zip(x, x, strict=True))], X)
+    same_outcome(lambda x: x + list(zip(*Sized(2, zip(x, x, strict=True)), strict=True)), X[:2])
+    same_outcome(lambda x: [1.0 * a for a in Sized(2, x)], X)
+
+
+def same_outcome(f: Callable[..., Any], *args: Any) -> None:
+    """A compiled function returns or raises what Python does."""
+    raised: list[Exception] = []
+    try:
+        expected = f(*args)
+    except Exception as error:
+        raised.append(error)
+    for error in raised:
+        with pytest.raises(type(error)) as caught:
+            go.compile(f)(*args)
+        assert str(error).strip() in str(caught.value)
+    if not raised:
+        np.testing.assert_allclose(go.compile(f)(*args), expected)

@@ -103,8 +103,11 @@ def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
     """The binary operator of a ufunc; the reflected one has the array on the right."""
 
     def apply(array: Tracer, other: Any) -> Any:
-        if ufunc is np.multiply and array._is_scalar and isinstance(other, _SEQUENCES):
-            return NotImplemented  # Python repeats it as often as the number says.
+        if array._is_scalar and isinstance(other, _SEQUENCES):
+            if array._weak:
+                return _of_sequence(ufunc, array, other, reflected)
+            if ufunc is np.multiply:
+                return NotImplemented  # Python repeats it as often as the number says.
         if defers(other):
             series = handler_of(type(other))
             if series is None or ufunc not in _PYTHONS:
@@ -123,6 +126,50 @@ def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
 
 # Numbers repeat them, and are not multiplied with their elements.
 _SEQUENCES = (list, tuple, str, bytes)
+
+
+# Operators that a number and a sequence of Python's do not have, by their ufuncs.
+_SYMBOLS: dict[Any, str] = {
+    np.add: "+",
+    np.subtract: "-",
+    np.divide: "/",
+    np.floor_divide: "//",
+    np.remainder: "%",
+    np.divmod: "divmod()",
+    np.power: "** or pow()",
+    np.matmul: "@",
+    np.left_shift: "<<",
+    np.right_shift: ">>",
+    np.bitwise_and: "&",
+    np.bitwise_or: "|",
+    np.bitwise_xor: "^",
+}
+_COMPARISONS: dict[Any, str] = {
+    np.less: "<",
+    np.less_equal: "<=",
+    np.greater: ">",
+    np.greater_equal: ">=",
+}
+
+
+def _of_sequence(ufunc: np.ufunc, number: Tracer, sequence: Any, reflected: bool) -> Any:
+    """What a number and a sequence of Python's are together, which are no arrays."""
+    one, other = number.__class__.__name__, type(sequence).__name__
+    if ufunc is np.multiply:
+        if number.dtype.kind in "iub":
+            return NotImplemented  # Python repeats it as often as the number says.
+        raise TypeError(f"can't multiply sequence by non-int of type {one!r}")
+    if ufunc in (np.equal, np.not_equal):
+        return NotImplemented
+    if ufunc in _COMPARISONS:
+        symbol = f"{_COMPARISONS[ufunc]!r} not supported between instances of"
+    elif reflected and ufunc is np.add:
+        raise TypeError(f'can only concatenate {other} (not "{one}") to {other}')
+    else:
+        symbol = f"unsupported operand type(s) for {_SYMBOLS[ufunc]}:"
+    if reflected:
+        one, other = other, one
+    raise TypeError(f"{symbol} {one!r} and {other!r}")
 
 
 def operators(ufunc: np.ufunc) -> tuple[Any, Any]:

@@ -16,8 +16,6 @@ from gradopt.array.handle import Handle, array_of, in_sorted_order, python_numbe
 from gradopt.array.indexing import assign, getitem, setitem
 from gradopt.array.operands import checked_order, listed
 from gradopt.array.operators import (
-    apply_operator,
-    defers,
     inplace,
     method,
     operator,
@@ -52,6 +50,9 @@ def _why_it_must_be_known() -> str:
     code = user_code()
     reason = None if code is None else unrewritten.get(id(code))
     return "" if reason is None else f". The function is not rewritten: {reason}"
+
+
+_power = operator(np.power)
 
 
 class Tracer(Handle):
@@ -568,7 +569,7 @@ class Tracer(Handle):
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None:
             raise unsupported("pow with a modulus", "use numpy.remainder of the power")
-        return NotImplemented if defers(other) else apply_operator(np.power, self, other)
+        return _power(self, other)
 
     __rpow__ = operator(np.power, reflected=True)
 

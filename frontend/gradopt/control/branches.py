@@ -20,6 +20,7 @@ from gradopt.control.containers import (
     UncarriedContainerError,
     refuse_elsewhere,
 )
+from gradopt.control.lengths import length_by, truth_by
 from gradopt.control.parts import (
     END,
     RETURN,
@@ -36,7 +37,7 @@ from gradopt.errors import BranchError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
-from gradopt.rewrite.functions import MISSING, is_users, lookup, rewritten
+from gradopt.rewrite.functions import MISSING, is_users, lookup
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec, flag_of
 from gradopt.transforms.branches import emit_branches
@@ -52,12 +53,10 @@ def truth(value: Any) -> Any:
         own = lookup(kind, "__len__") if own is MISSING else own
         if type(own) is not FunctionType or not is_users(own):
             return bool(value)
-        answer = rewritten(own)(value)
-        if isinstance(answer, Handle):
-            return truth(answer)
-        if own.__name__ == "__bool__" and type(answer) is not bool:
-            raise TypeError(f"__bool__ should return bool, returned {type(answer).__name__}")
-        return bool(answer)
+        if lookup(kind, "__bool__") is MISSING:
+            return truth(length_by(own, value))
+        answer = truth_by(own, value)
+        return truth(answer) if isinstance(answer, Handle) else answer
     read = value._read()
     if read.size != 1:
         raise ValueError(

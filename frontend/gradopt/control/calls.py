@@ -35,6 +35,7 @@ from gradopt.control.containers import (
 )
 from gradopt.control.effects import print_later, warn_later
 from gradopt.control.foreign import noting
+from gradopt.control.lengths import length_by
 from gradopt.control.nditer import nditer_of
 from gradopt.control.parts import CannotRollError
 from gradopt.control.scipy_calls import naming_itself, of_scipy
@@ -295,7 +296,7 @@ def _len(value: Any) -> Any:
     refuse_elsewhere(value, 1)
     own = lookup(type(value), "__len__")
     if type(own) is FunctionType and is_users(own):
-        return rewritten(own)(value)
+        return length_by(own, value)
     return len(value)  # pyright: ignore[reportArgumentType]
 
 

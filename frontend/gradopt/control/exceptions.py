@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from gradopt.array.handle import SizeNeededError, UncarriedWriteError
 from gradopt.base.location import source_location
+from gradopt.compilation.calling import describe_value
 from gradopt.control.containers import UncarriedContainerError
 from gradopt.control.effects import happens_later, has_effects
 from gradopt.control.parts import Raised
@@ -23,9 +24,9 @@ from gradopt.errors import (
     UnboundNameError,
     UnsupportedError,
 )
-from gradopt.ir import checks
+from gradopt.ir import checks, handlers
 from gradopt.ir.current import current_scope
-from gradopt.ir.trace import Trace
+from gradopt.rewrite.managers import exit_of, may_suppress
 
 # What handlers of the user's do not get: NumPy would not raise it.
 _OWN = (UnsupportedError, TracerError, CompilerError, DerivativeRuleError)
@@ -45,30 +46,31 @@ def raised(error: Any, *cause: Any) -> BaseException:
     """
     made = error() if isinstance(error, type) else error
     if not isinstance(made, BaseException):
-        return TypeError("exceptions must derive from BaseException")
+        made = TypeError("exceptions must derive from BaseException")
     if cause:
         made.__cause__ = cause[0]() if isinstance(cause[0], type) else cause[0]
     scope = current_scope()
     if scope is None:
         return made
-    is_handled = [issubclass(type(made), _classes(caught)) for _, caught in _tries(scope.trace)]
+    around = list(handlers.around(type(made)))
     if not scope.in_part:
-        if not any(is_handled) and is_put_off((made.args, vars(made))):
+        if not around and is_put_off((made.args, vars(made))):
             raise UnsupportedError(
                 f"{type(made).__name__} is raised while tracing, whatever the arrays hold, with "
                 "traced values in its message, which are not known then; leave them out",
                 source_location(),
             )
         return made
-    for (other, _), handles in reversed(list(zip(_tries(scope.trace), is_handled, strict=True))):
-        if handles:
-            if other is scope:
-                return made  # Python goes from one to the other.
-            raise UnsupportedError(
-                f"{type(made).__name__} is raised where a traced condition decides, and a `try` "
-                "around that handles it: compiled code cannot; write the handler as a branch",
-                source_location(),
-            )
+    if around:
+        if around[0].scope is scope:
+            scope.trace.notes.setdefault("thrown", []).append(made)
+            return made  # Python goes from one to the other.
+        raise UnsupportedError(
+            f"{type(made).__name__} is raised where a traced condition decides, and "
+            f"{around[0].name} around that {around[0].does} it: compiled code cannot; write the "
+            "handler as a branch",
+            source_location(),
+        )
     if not scope.is_part:
         raise UnsupportedError(
             "an exception is raised in a function that is differentiated or mapped where a traced "
@@ -84,6 +86,21 @@ def raised(error: Any, *cause: Any) -> BaseException:
     return Raised()
 
 
+def raised_again() -> BaseException:
+    """What a `raise` without an exception raises, where one is handled; as `raised`."""
+    error = sys.exc_info()[1]
+    if error is None:
+        return raised(RuntimeError("No active exception to reraise"))
+    return raised(error) if _is_thrown(error) else error
+
+
+def _is_thrown(error: BaseException) -> bool:
+    """Whether the user's code raises it where a traced condition decides, and handles it there."""
+    scope = current_scope()
+    thrown = () if scope is None else scope.trace.notes.get("thrown", ())
+    return any(error is other for other in thrown)
+
+
 def _raise(made: BaseException, args: Sequence[Any], attributes: dict[str, Any]) -> NoReturn:
     """Raises an exception with other arguments and attributes; so does who runs compiled code."""
     error = checks.another(made)
@@ -94,20 +111,12 @@ def _raise(made: BaseException, args: Sequence[Any], attributes: dict[str, Any])
 
 def begins_try(caught: Callable[[], Any]) -> None:
     """Notes what a `try` handles, while its body is traced."""
-    scope = current_scope()
-    if scope is not None:
-        _tries(scope.trace).append((scope, caught))
+    handlers.begins(lambda kind: issubclass(kind, _classes(caught)), "a `try`", "handles")
 
 
 def ends_try() -> None:
     """The end of the body."""
-    scope = current_scope()
-    if scope is not None:
-        _tries(scope.trace).pop()
-
-
-def _tries(trace: Trace) -> list[tuple[Any, Callable[[], Any]]]:
-    return trace.notes.setdefault("tries", [])
+    handlers.ends()
 
 
 def _classes(caught: Callable[[], Any]) -> tuple[type, ...]:
@@ -155,23 +164,36 @@ class Managed:
 
     Args:
         manager: the manager.
-        enters: its `__enter__`, which takes it first.
-        exits: its `__exit__`, the same.
+        enters: its `__enter__`, bound.
+        exits: its `__exit__`, bound.
     """
 
-    def __init__(self, manager: Any, enters: Callable[..., Any], exits: Callable[..., Any]) -> None:
+    def __init__(self, manager: Any, enters: Callable[[], Any], exits: Callable[..., Any]) -> None:
         self._manager = manager
         self._enters, self._exits = enters, exits
+        self._exit = exit_of(manager)
         is_known = isinstance(manager, contextlib.suppress)
         exceptions: Any = manager._exceptions if is_known else ()  # pyright: ignore
         self._caught: Callable[[], Any] = lambda: (exceptions,)
 
     def __enter__(self) -> Any:
-        entered = self._enters(self._manager)
-        begins_try(self._caught)
+        entered = self._enters()
+        name = f"a `with` of {describe_value(self._manager)}"
+        handlers.begins(self._handles, name, "may suppress")
         return entered
 
+    def _handles(self, kind: type[BaseException]) -> bool:
+        if isinstance(self._manager, contextlib.suppress):
+            return issubclass(kind, _classes(self._caught))
+        return may_suppress(self._exit)
+
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> Any:
-        ends_try()
-        suppressed = self._exits(self._manager, kind, error, traceback)
-        return suppressed if error is None or not _is_own(error, self._caught) else False
+        handlers.ends()
+        suppressed = self._exits(kind, error, traceback)
+        if error is None or _is_own(error, self._caught):
+            return suppressed if error is None else False
+        if not suppressed and _is_thrown(error):
+            again = raised(error)
+            if again is not error:
+                raise again  # It leaves the part of the program.
+        return suppressed

@@ -41,9 +41,11 @@ from gradopt.control.exceptions import (
     own_error,
     passes_by,
     raised,
+    raised_again,
 )
 from gradopt.control.foreign import UNCHANGING
 from gradopt.control.iterators import Replayed, replayed
+from gradopt.control.lengths import type_name
 from gradopt.control.loops import Loop
 from gradopt.control.parts import (
     BREAK,
@@ -69,6 +71,7 @@ from gradopt.control.special import (
     compare,
     in_place,
     items_of,
+    method_of,
     negation,
     special,
     unary,
@@ -79,6 +82,7 @@ from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
+from gradopt.rewrite.functions import MISSING, lookup
 from gradopt.rewrite.names import NONE
 from gradopt.rewrite.sites import OPERATORS, Site
 from gradopt.transforms.mapped import Joined
@@ -222,7 +226,13 @@ class Operators:
     def _iterable(self, value: Any) -> Any:
         """What is gone through: the iterator that the user's class gives, if it does."""
         found = special(value, "__iter__", self._package)
-        return value if found is None else made(found(value))
+        if found is None:
+            return value
+        iterator = found(value)
+        if not isinstance(iterator, Once) and lookup(type(iterator), "__next__") is MISSING:
+            name = type_name(iterator.__class__)
+            raise TypeError(f"iter() returned non-iterator of type {name!r}")
+        return made(iterator)
 
     def nested(self, number: int, iterable: Any, elements: Callable[[Any], list[Any]]) -> list[Any]:
         """A comprehension of several `for`: each iteration of the first one gives lists."""
@@ -446,7 +456,7 @@ class Operators:
 
         Where a traced condition decides, the call of the compiled code raises it.
         """
-        return raised(*error)
+        return raised(*error) if error else raised_again()
 
     @staticmethod
     def asserted(test: Any, message: Callable[[], Any] | None = None) -> None:
@@ -487,12 +497,13 @@ class Operators:
 
     def managed(self, manager: Any) -> Any:
         """What a `with` statement enters."""
-        kind: Any = type(manager)
-        if current_scope() is None or not hasattr(kind, "__exit__"):
+        if current_scope() is None:
             return manager
-        enters = special(manager, "__enter__", self._package) or kind.__enter__
-        exits = special(manager, "__exit__", self._package) or kind.__exit__
-        return Managed(manager, enters, exits)
+        enters, exits = (
+            method_of(manager, name, self._package) for name in ("__enter__", "__exit__")
+        )
+        # Python says what is missing.
+        return manager if enters is MISSING or exits is MISSING else Managed(manager, enters, exits)
 
     def value(self, left: Exit | None) -> Any:
         """What a function returns."""

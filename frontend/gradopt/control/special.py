@@ -6,6 +6,7 @@ Python looks them up by the class of an object. What is no function of the user'
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from types import FunctionType, MethodType, WrapperDescriptorType
@@ -70,6 +71,17 @@ def special(value: Any, name: str, package: str) -> Callable[..., Any] | None:
         call = callee(found.__get__(value, kind), package)
         return lambda _, *args: call(*args)
     return None
+
+
+def method_of(value: Any, name: str, package: str) -> Any:
+    """A special method of any value, bound, as Python looks it up; `MISSING` if it has none."""
+    found = special(value, name, package)
+    if found is not None:
+        return functools.partial(found, value)
+    kind: Any = type(value)
+    method = lookup(kind, name)
+    binds: Any = MISSING if method is MISSING else lookup(type(method), "__get__")
+    return method if binds is MISSING else binds(method, value, kind)
 
 
 def _asked(name: str, owner: Any, operand: Any, package: str) -> Any:

@@ -17,6 +17,7 @@ from gradopt.base.dtypes import INT64, DType
 from gradopt.base.location import source_location
 from gradopt.errors import GradoptError, NumberRangeError, TraceIndexError
 from gradopt.ir import prims
+from gradopt.ir.handlers import advice
 from gradopt.ir.outcomes import Check, add_outcome
 from gradopt.ir.prims import scalar
 from gradopt.ir.trace import Scope
@@ -58,7 +59,7 @@ def require_within(
     too_large = largest > scalar(high, INT64)
     too_small = smallest < scalar(low, INT64)
     checks = prims.scope().trace.checks
-    checks.append(Check(message, source_location(), error))
+    checks.append(Check(message + advice(error), source_location(), error))
     zero, number = scalar(0, INT64), scalar(len(checks), INT64)
     add_outcome(
         prims.select(too_large | too_small, number, zero),

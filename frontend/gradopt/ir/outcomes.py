@@ -12,6 +12,7 @@ from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
 from gradopt.errors import GradoptError, SourceLocation
 from gradopt.ir.current import scope
+from gradopt.ir.handlers import advice
 from gradopt.ir.values import Value, not_equal, scalar
 from gradopt.recording import grad
 
@@ -42,7 +43,7 @@ def require(right: Value, number: Value, message: str, error: type[GradoptError]
         error: what is raised.
     """
     checks = scope().trace.checks
-    checks.append(Check(message, source_location(), error))
+    checks.append(Check(message + advice(error), source_location(), error))
     add_outcome(_choose(right, scalar(0, INT64), scalar(len(checks), INT64)), number)
 
 

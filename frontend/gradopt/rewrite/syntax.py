@@ -245,6 +245,9 @@ class _Rewriter(ast.NodeTransformer):
             stmt.exc = _at(_operator("raised", [self.visit(stmt.exc), *causes]), stmt.exc)
             stmt.cause = None
             return [stmt]
+        if isinstance(stmt, ast.Raise):
+            stmt.exc = _at(_operator("raised", []), stmt)
+            return [stmt]
         if isinstance(stmt, ast.Assert) and __debug__:
             messages = [] if stmt.msg is None else [_later(self.visit(stmt.msg))]
             check = ast.Expr(_operator("asserted", [self.visit(stmt.test), *messages]))
