@@ -99,6 +99,8 @@ UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 MASKED: dict[str, Callable[..., Any]] = {}
 # Functions of each row of arrays of unknown size; see `gradopt.transforms.by_rows`.
 BY_ROWS: dict[str, Callable[..., Any]] = {}
+# Functions whose result depends on the dtype of their output: of that, the function and arguments.
+INTO: dict[Any, Callable[..., Any]] = {}
 # ufunc.reduce and ufunc.accumulate, as the NumPy function they equal.
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {}
 ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -236,9 +238,6 @@ def call_function(
         # NumPy keeps the maximum in the output, and subtracts there.
         np.max(*args, out=out, **kwargs)
         return np.subtract(out, np.min(*args, **kwargs), out=out)
-    if function is np.median and is_inexact(traced(args[0]).dtype) and not is_inexact(out.dtype):
-        # NumPy raises if there are NaNs.
-        raise _narrow(handler.name, traced(args[0]).dtype, out.dtype)
     if function in _ACCUMULATE_IN_OUT and kwargs.get("dtype") is None:
         # What it is computed in, as NumPy's ufuncs reduce.
         kwargs["dtype"] = np.result_type(traced(args[0]).dtype, out.dtype)
@@ -246,7 +245,11 @@ def call_function(
         if "dtype" in kwargs:
             raise DTypeError(f"{handler.name} takes out= or dtype=, not both", source_location())
         kwargs["dtype"] = out.dtype
-    value = traced(handler.function(*args, **kwargs))
+    into = INTO.get(function)
+    if into is None:
+        value = traced(handler.function(*args, **kwargs))
+    else:
+        value = traced(into(out.dtype, handler.function, *args, **kwargs))
     if value.shape != out._extents:
         if Sizes not in (value.shape.__class__, out._extents.__class__):
             raise ShapeError(
@@ -324,13 +327,6 @@ _ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum, np.cumprod})
 _JOINING = frozenset({np.concatenate, np.stack})
 # Their results are cast to any real dtype.
 _CASTING = _ACCUMULATE_IN_OUT | {np.any, np.all, np.trace}
-# They begin with the first element as the output holds it, which makes a difference where that is
-# narrow or unsigned, or holds no NaN.
-_BEGINNING_IN_OUT = frozenset({np.max, np.min})
-# NumPy casts sums to the dtype of the output, and divides these: that is what the cast of the
-# result is, unless the sum has no place in a narrow or unsigned integer.
-_DIVIDED_IN_OUT = frozenset({np.mean, np.var, np.median, np.nanmedian})
-_WIDE_KINDS = ("?", "i", "l", "q")
 # Their outputs are cast to the dtype of results, and back.
 _CASTING_BACK = frozenset({np.take, np.compress, np.argmax, np.argmin})
 
@@ -356,27 +352,11 @@ def _require_cast(function: Any, name: str, value: Value, out: Handle) -> None:
         return
     if function in _CASTING and not (source.kind == "c" and target.kind != "c"):
         return
-    if function in _DIVIDED_IN_OUT and target.char in _WIDE_KINDS and source.kind != "c":
+    if function in INTO and source.kind != "c":
         return
-    if function in _BEGINNING_IN_OUT:
-        # A cast that keeps the order may as well come last.
-        if source.kind != "c" and target.kind == "f":
-            return
-        if not np.can_cast(source, target, "safe"):
-            raise _narrow(name, source, target)
-    if function in _DIVIDED_IN_OUT and source.kind in "iuf" and target.kind in "iu":
-        raise _narrow(name, source, target)
     casting = "safe" if function is np.einsum else "same_kind"
     if not np.can_cast(source, target, casting):
         raise cannot_cast(f"{name} output", source, target, casting)
-
-
-def _narrow(name: str, source: DType, target: DType) -> UnsupportedError:
-    """The error for outputs in which NumPy loses what partial results are."""
-    return unsupported(
-        f"out= of {name} with dtype {target}, of what is {source},",
-        "give an output of that dtype, and convert it with astype",
-    )
 
 
 def _by_keyword(

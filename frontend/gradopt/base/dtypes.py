@@ -131,10 +131,11 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
             kinds = tuple(WEAK_DTYPES[kind] for kind in kinds)
         try:
             result = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
-        except TypeError:
-            raise DTypeError(
-                f"numpy.{ufunc.__name__} is not defined for {_names(operands)}", source_location()
-            ) from None
+        except TypeError as error:
+            # NumPy says what to take in place of some.
+            is_advice = "use the" in str(error)
+            message = f"numpy.{ufunc.__name__} is not defined for {_names(operands)}"
+            raise DTypeError(str(error) if is_advice else message, source_location()) from None
         for dtype in result:
             if dtype not in SUPPORTED:
                 wanted = "complex128" if dtype.kind == "c" else "float64"

@@ -18,7 +18,7 @@ from gradopt.errors import ShapeError
 from gradopt.functions.contraction_order import chain_splits, einsum_steps
 from gradopt.functions.matrices import diagonal_view
 from gradopt.functions.shapes import moveaxis
-from gradopt.functions.ufuncs import operands_of
+from gradopt.functions.ufuncs import operands_of, require_subtraction
 from gradopt.ir import factorizations, prims
 from gradopt.ir.extents import bounds_of, is_extent, shape_with
 from gradopt.ir.values import Value
@@ -179,6 +179,7 @@ def cross(
     x, y = traced(moveaxis(x, axisa, -1)), traced(moveaxis(y, axisb, -1))
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise ShapeError("cross: both arrays must have 3 components", source_location())
+    require_subtraction(x)
 
     def component(v: Value, i: int) -> Value:
         return prims.take_range(v, v.ndim - 1, i, i + 1)

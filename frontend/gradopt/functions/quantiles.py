@@ -194,12 +194,34 @@ def _median(a: Any, axis: Any, keepdims: Any, skips_nan: bool) -> Value:
         return prims.full(rows.shape, math.nan, dtype)
     ordered = _Ordered(rows, skips_nan)
     n = ordered.n
-    low, high = (prims.convert(part, dtype) for part in ordered.at((n - 1) // 2, n // 2))
+    low, high = _middle(ordered, dtype)
     middle = (low + high) / scalar(2, dtype)
     if is_traced(n):
         middle = prims.select(traced(np.mod(n, 2) == 1), low, middle)
         middle = prims.select(traced(n == 0), scalar(math.nan, dtype), middle)
     return rows.result(low if not is_traced(n) and n[0] % 2 else middle, ())
+
+
+def _middle(ordered: _Ordered, dtype: DType) -> list[Value]:
+    """The two elements in the middle, which may be the same one."""
+    n = ordered.n
+    return [prims.convert(part, dtype) for part in ordered.at((n - 1) // 2, n // 2)]
+
+
+def middle_of(
+    a: Any, axis: Any = None, *, overwrite_input: Any = False, keepdims: Any = False
+) -> tuple[Value, Any]:
+    """The sum of the elements in the middle, of which the median is the mean, and their number."""
+    rows = _Rows(traced(a), axis, keepdims)
+    dtype = mean_dtype(rows.x.dtype)
+    if not rows.x.shape[-1]:
+        return prims.full(rows.shape, math.nan, dtype), 1
+    ordered = _Ordered(rows, skips_nan=False)
+    if is_traced(ordered.n):
+        raise unknown_size("out= of another dtype")
+    low, high = _middle(ordered, dtype)
+    is_odd = ordered.n[0] % 2
+    return rows.result(low if is_odd else low + high, ()), 1 if is_odd else 2
 
 
 @implements(np.median)

@@ -35,7 +35,7 @@ from gradopt.base.dtypes import (
 )
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError, UnsupportedError, ZeroDivisorError
-from gradopt.functions.ufuncs import require_order, to_bool
+from gradopt.functions.ufuncs import require_order, require_subtraction, to_bool
 from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_within
 from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
@@ -102,9 +102,8 @@ def sum_(
     """`numpy.sum`."""
     x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
-    if x.dtype == BOOL:
-        raise UnsupportedError("numpy.sum with dtype bool is not supported", source_location())
-    result = _reduce("sum", _masked(x, where, 0), axis, keepdims)
+    kind = "any" if x.dtype == BOOL else "sum"
+    result = _reduce(kind, _masked(x, where, 0), axis, keepdims)
     return _with_initial(np.add, result, initial)
 
 
@@ -121,7 +120,8 @@ def prod(
     """`numpy.prod`."""
     x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
-    result = _reduce("prod", _masked(x, where, 1), axis, keepdims)
+    kind = "all" if x.dtype == BOOL else "prod"
+    result = _reduce(kind, _masked(x, where, 1), axis, keepdims)
     return _with_initial(np.multiply, result, initial)
 
 
@@ -134,9 +134,16 @@ def _count(x: Value, axes: tuple[int, ...]) -> Any:
 def _float_dtype(name: str, x: Value, dtype: Any) -> DType:
     """What a mean or a variance is computed in."""
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
-    if not is_inexact(target) or (x.dtype.kind == "c") > (target.kind == "c"):
+    if x.dtype.kind == "c" and target.kind != "c":
         raise UnsupportedError(
-            f"numpy.{name} with dtype {target} is not supported", source_location()
+            f"numpy.{name} of complex numbers with dtype {target} is not supported; take "
+            "numpy.real of them",
+            source_location(),
+        )
+    if name == "var" and not is_inexact(target):
+        raise UnsupportedError(
+            f"numpy.{name} with dtype {target} is not supported; convert the result with astype",
+            source_location(),
         )
     return target
 
@@ -177,22 +184,30 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
 ) -> Value:
     """`numpy.mean`."""
+    total, count = mean_parts(a, axis, dtype, keepdims=keepdims, where=where)
+    target = _float_dtype("mean", traced(a), dtype)
+    if is_inexact(target):
+        return prims.convert(_mean_of(total, count), target)
+    quotient = prims.convert(total, FLOAT64) / prims.convert(traced(count), FLOAT64)
+    return prims.convert(quotient, target)
+
+
+def mean_parts(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
+) -> tuple[Value, Any]:
+    """The sum that a mean is made of, in the dtype that it is computed in, and the count."""
     x = traced(a)
     target = _float_dtype("mean", x, dtype)
-    return prims.convert(_mean_in(wide_dtype(target), x, axis, keepdims, where), target)
-
-
-def _mean_in(target: DType, x: Value, axis: Any, keepdims: Any, where: Any) -> Value:
-    x = prims.convert(x, target)
-    total = _reduce("sum", _masked(x, where, 0), axis, keepdims)
+    target = wide_dtype(target) if is_inexact(target) else target
+    total = sum_(x, axis, target, keepdims=keepdims, where=where)
     if _given(where) and where is not True:
         chosen = prims.broadcast_to(to_bool(where), x.shape)
         # In float32, which is faster, if it holds every count.
         most = prims.size_of(bounds_of(x.shape))
         exact = kind_of(target) == "f" and most <= 2 ** (float_limits(target).nmant + 1)
         counted = prims.convert(chosen, target if exact else INT64)
-        return _mean_of(total, _reduce("sum", counted, axis, keepdims))
-    return _mean_of(total, _count(x, prims.normalize_axes(axis, x.ndim)))
+        return total, _reduce("sum", counted, axis, keepdims)
+    return total, _count(x, _axes(axis, x))
 
 
 @implements(np.var)
@@ -207,9 +222,25 @@ def var(
     correction: Any = None,
 ) -> Value:
     """`numpy.var`, two passes as NumPy's."""
+    options = {"ddof": ddof, "keepdims": keepdims, "mean": mean, "correction": correction}
+    squares, degrees = var_parts(a, axis, dtype, **options)
+    target = part_dtype(_float_dtype("var", traced(a), dtype))
+    return prims.convert(_divide_by_count(squares, degrees), target)
+
+
+def var_parts(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    mean: Any = None,
+    correction: Any = None,
+) -> tuple[Value, Any]:
+    """The sum of squares that a variance is made of, and by what it is divided."""
     x = traced(a)
-    target = _float_dtype("var", x, dtype)
-    x = prims.convert(x, wide_dtype(target))
+    x = prims.convert(x, wide_dtype(_float_dtype("var", x, dtype)))
     axes = prims.normalize_axes(axis, x.ndim)
     count = _count(x, axes)
     if not _given(mean):
@@ -219,10 +250,8 @@ def var(
     squares = _reduce("sum", square_of_size(x - traced(mean, x.dtype)), axes, keepdims)
     degrees: Any = count - ddof
     if isinstance(degrees, Value):
-        degrees = emit(grad.maximum, degrees, scalar(0, degrees.dtype))
-    else:
-        degrees = max(degrees, 0)
-    return prims.convert(_divide_by_count(squares, degrees), part_dtype(target))
+        return squares, emit(grad.maximum, degrees, scalar(0, degrees.dtype))
+    return squares, max(degrees, 0)
 
 
 def square_of_size(x: Value) -> Value:
@@ -326,6 +355,7 @@ def min_(
 @implements(np.ptp)
 def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.ptp`."""
+    require_subtraction(traced(a))
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
@@ -413,7 +443,10 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Value:
         x = prims.reshape(x, (x.size,))
     if x.shape.__class__ is Sizes:
         return traced(UFUNC_METHODS["accumulate"](np.add, wrap(x), axis or 0))
-    return prims.cumsum(x, 0 if axis is None else prims.normalize_axis(axis, x.ndim))
+    dimension = 0 if axis is None else prims.normalize_axis(axis, x.ndim)
+    if x.dtype == BOOL:  # Whether there has been any.
+        return prims.not_equal(prims.cumsum(prims.convert(x, INT64), dimension), 0)
+    return prims.cumsum(x, dimension)
 
 
 @implements(np.average)

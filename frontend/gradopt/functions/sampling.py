@@ -16,7 +16,7 @@ from gradopt.base.dtypes import FLOAT64, INT64, is_inexact, kind_of, require_cas
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ElementError, ShapeError
-from gradopt.functions.ufuncs import require_order
+from gradopt.functions.ufuncs import require_order, require_subtraction
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all
 from gradopt.ir.extents import is_extent
@@ -37,6 +37,7 @@ _TOO_SMALL = (
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
     """`numpy.gradient`."""
     x = traced(f)
+    require_subtraction(x)
     axes = prims.normalize_axes(axis, x.ndim)
     if edge_order > 2:
         raise ShapeError("'edge_order' greater than 2 not supported", source_location())
@@ -121,6 +122,7 @@ def _slope(f: Any, h: Any, order: int) -> Any:
 @implements(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """`numpy.ediff1d`."""
+    require_subtraction(traced(ary))
     x = np.ravel(wrap(traced(ary)))
     parts = [np.diff(x)]
     for values, is_first in ((to_begin, True), (to_end, False)):

@@ -163,6 +163,16 @@ def require_order(name: str, x: Value) -> None:
         )
 
 
+def require_subtraction(x: Value) -> None:
+    """Checks that numbers can be subtracted.
+
+    Raises:
+        DTypeError: they are bools.
+    """
+    if x.dtype == BOOL:
+        resolve_ufunc(np.subtract, BOOL, BOOL)
+
+
 def _bool_or(
     ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any], ordered: bool = False
 ) -> None:
