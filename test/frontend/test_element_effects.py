@@ -442,3 +442,19 @@ def test_containers_do_not_leave_what_is_differentiated() -> None:
         return total
 
     assert go.compile(unrolled)(X) == pytest.approx(np.sum(2 * X * np.arange(1, 13)))
+
+
+def test_rows_without_elements_have_effects() -> None:
+    def f(x: Any) -> Any:
+        calls = [0]
+
+        def g(row: Any) -> Any:
+            calls[0] += 1
+            return row.sum() + 1
+
+        return np.apply_along_axis(g, 1, x) * calls[0]
+
+    np.testing.assert_array_equal(go.compile(f)(np.zeros((3, 0))), f(np.zeros((3, 0))))
+    for x in (np.zeros((0, 2)), np.zeros((2, 0, 3))):
+        with pytest.raises(ValueError, match="Cannot apply_along_axis when any iteration"):
+            go.compile(f)(x)

@@ -231,12 +231,14 @@ class FromPyFunc:
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """`numpy.apply_along_axis`: the function gets views, and may write to them."""
     array: Any = handle_of(arr)
-    if not is_put_off((arr, args, kwargs)) or 0 in array.shape:
+    if not is_put_off((arr, args, kwargs)):
         return np.apply_along_axis(func1d, axis, arr, *args, **kwargs)
     function = _called(func1d)
     place = prims.normalize_axis(axis, array.ndim)
     last = np.moveaxis(array, place, -1)
     outer = last.shape[:-1]
+    if 0 in outer:
+        return mapped_along_axis(function, axis, arr, *args, **kwargs)  # NumPy's error.
 
     def call(index: tuple[Any, ...]) -> Any:
         return function(last[index], *args, **kwargs)

@@ -15,7 +15,7 @@ from gradopt.array.handle import Handle, array_of
 from gradopt.array.operands import handle_of, is_traced, traced
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import rewritten_here
-from gradopt.errors import ShapeError
+from gradopt.errors import ElementError, ShapeError
 from gradopt.ir import prims
 from gradopt.transforms.batching import vmap
 
@@ -104,6 +104,10 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
     x = traced(arr)
     place = prims.normalize_axis(axis, x.ndim)
     last: Any = np.moveaxis(array_of(x), place, -1)
+    if 0 in last.shape[:-1]:
+        raise ElementError(
+            "Cannot apply_along_axis when any iteration dimensions are 0", source_location()
+        )
     call = functools.partial(rewritten_here(func1d), **kwargs)
     result = mapped(lambda row: call(row, *args), [last], [1])
     return along_axis(result, place, x.ndim - 1)
