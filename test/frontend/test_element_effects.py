@@ -455,6 +455,6 @@ def test_rows_without_elements_have_effects() -> None:
         return np.apply_along_axis(g, 1, x) * calls[0]
 
     np.testing.assert_array_equal(go.compile(f)(np.zeros((3, 0))), f(np.zeros((3, 0))))
-    for x in (np.zeros((0, 2)), np.zeros((2, 0, 3))):
+    for x in (np.zeros((0, 2)), np.zeros((2, 3, 0))):
         with pytest.raises(ValueError, match="Cannot apply_along_axis when any iteration"):
             go.compile(f)(x)

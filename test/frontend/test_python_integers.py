@@ -228,3 +228,80 @@ def test_integers_as_keys() -> None:
     compiled = go.compile(chosen)
     for n in (1, 2, 7):
         assert compiled(n, 1.5) == chosen(n, 1.5)
+
+
+def times_three(x: Any) -> Any:
+    n = 0
+    for _ in range(100):
+        n = n * 3 + 1
+    return x * n
+
+
+def factorial(x: Any) -> Any:
+    s = 1
+    for i in range(1, 26):
+        s *= i
+    return x * s
+
+
+def fibonacci(x: Any) -> Any:
+    a, b = 0, 1
+    for _ in range(100):
+        a, b = b, a + b
+    return x * a
+
+
+def under_conditions(x: Any) -> Any:
+    n = 1
+    for i in range(80):
+        if i % 2 == 0:
+            n = (n << 1) + n
+        x = x + 1
+    return x * n
+
+
+def in_an_inner_loop(x: Any) -> Any:
+    n = 1
+    for _ in range(10):
+        for _ in range(10):
+            n = n * 2
+        x = x + 1
+    return x * n
+
+
+def sums(x: Any) -> Any:
+    n, k = 1, 0
+    for i in range(20):
+        n += 2
+        if i % 3:
+            k += n * 4 - i * i
+        x = x + k * i
+    return x + n
+
+
+def in_circles(x: Any) -> Any:
+    i = 0
+    for _ in range(12):
+        i = (i + 3) % 3
+        x = x + x[i]
+    return x
+
+
+@pytest.mark.parametrize(
+    ("f", "is_rolled"),
+    [
+        (times_three, False),
+        (factorial, False),
+        (fibonacci, False),
+        (under_conditions, False),
+        (in_an_inner_loop, False),
+        (sums, True),
+        (in_circles, True),
+    ],
+)
+def test_integers_that_grow_by_factors_are_exact(f: Callable[[Any], Any], is_rolled: bool) -> None:
+    """Loops that made them wrap are unrolled; those that add up are not."""
+    x = np.array([0.5, -1.25, 3.0])
+    compiled = go.compile(f)
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-14)
+    assert compiled.lower(x).loops()[0].is_rolled is is_rolled

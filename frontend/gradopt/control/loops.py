@@ -30,6 +30,7 @@ from gradopt.base.pytree import TreeDef, leaf_paths
 from gradopt.compilation.calling import describe_value
 from gradopt.control.branches import traced_branch, truth
 from gradopt.control.containers import Entries, NewEntryError, UncarriedContainerError
+from gradopt.control.growth import grow_by_factors
 from gradopt.control.parts import (
     BREAK,
     CONTINUE,
@@ -127,6 +128,10 @@ class _Again(Exception):
     """The body is to be traced once more."""
 
 
+def _is_unknown(value: Any) -> bool:
+    return isinstance(value, Handle) and value._known() is None
+
+
 class Loop:
     """A statement on its way to a loop of compiled code.
 
@@ -143,8 +148,10 @@ class Loop:
         body: Callable[..., Any],
         test: Callable[[], Any] | None = None,
         sequence: Numbered | None = None,
+        may_unroll: bool = False,
     ) -> None:
         self._statement = self._site = site
+        self._may_unroll = may_unroll
         self._own = self._variables = variables
         self._body = body
         self._test = test
@@ -313,6 +320,10 @@ class Loop:
             raise _Again
         results, inits, rebuild = self._names(body)
         leaving = body.exit.codes & {BREAK, RETURN}
+        if self._may_unroll:
+            self._require_exact(body, results)
+            if self._test is not None and RETURN in leaving:
+                raise CannotRollError("it may return from the function", self._site.place)
         is_counted = self._sequence is not None and isinstance(self._length, int)
         if is_counted and leaving and leaving == body.exit.codes:
             raise CannotRollError("the first iteration ends the loop", self._site.place)
@@ -400,6 +411,23 @@ class Loop:
         self._made_inside(body, results, inits, rebuild)
         self._check_sharing(body)
         return results, inits, rebuild
+
+    def _require_exact(self, body: Part, results: Sequence[Value]) -> None:
+        """Raises if integers of Python, which are known if it is unrolled, may soon not fit."""
+        numbers = [
+            (passed.inside._read().ssa, result.ssa)
+            for passed, result, spec in zip(self._passed, results, self._specs, strict=False)
+            if isinstance(passed.inside, Handle)
+            and not _is_unknown(passed.entry)
+            and spec.weak
+            and spec.dtype.kind == "i"
+        ]
+        if numbers and grow_by_factors(body.scope.block, numbers, self._here.trace.function_of):
+            raise CannotRollError(
+                "an integer of Python grows by a factor in each iteration, and may soon be larger "
+                "than those of compiled code",
+                self._site.place,
+            )
 
     def _reorders(self, name: str, number: int, inside: Any, final: Any) -> bool:
         """Whether a leaf has another memory order where an iteration ends, which is new."""

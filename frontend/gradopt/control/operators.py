@@ -47,6 +47,7 @@ from gradopt.control.foreign import UNCHANGING
 from gradopt.control.iterators import Replayed, replayed
 from gradopt.control.lengths import type_name
 from gradopt.control.loops import Loop
+from gradopt.control.order import ORDERS, are_ordered, order
 from gradopt.control.parts import (
     BREAK,
     CONTINUE,
@@ -89,6 +90,8 @@ from gradopt.transforms.mapped import Joined
 
 # Loops of fewer iterations are written down one by one.
 FEWEST_ITERATIONS = 8
+# Iterations of a `while` whose condition is known, before the others become a loop.
+_MOST_KNOWN = 32
 # Iterations of a `while` that are written down one in the other, where it cannot be a loop.
 _MOST_NESTED = 50
 
@@ -148,10 +151,27 @@ class Operators:
     def loop(self, number: int, test: _Part, body: _Part, orelse: _Part = _nothing) -> Exit | None:
         """`while`."""
         site = self._sites[number]
-        while True:
+        scope = current_scope()
+        begin = 0 if scope is None else len(scope.block.operations)
+        # One that was long once becomes a loop at once.
+        is_long = scope is not None and (site, "long") in scope.trace.notes
+        variables = Variables(site.assigned, (test, body, orelse))
+        for count in itertools.count():
+            if scope is not None and (
+                (is_long and not count)
+                or (count == _MOST_KNOWN and len(scope.block.operations) > begin)
+            ):
+                found = self._attempt(
+                    site, lambda: Loop(site, variables, body, test=test, may_unroll=True)
+                )
+                if found is not None:
+                    scope.trace.notes[site, "long"] = True
+                    return self._otherwise(site, found[1], orelse, variables)
             condition = truth(test())
             if not isinstance(condition, bool):
                 break
+            if scope is not None:
+                scope.trace.loops.setdefault(site.place, "its condition is known while tracing")
             if not condition:
                 return orelse()
             left = body()
@@ -219,6 +239,10 @@ class Operators:
                     return self._otherwise(site, left, orelse, variables)
             elif scope is not None:
                 scope.trace.loops[site.place] = f"it has {length} iterations"
+        elif scope is not None:
+            scope.trace.loops.setdefault(
+                site.place, f"it goes through an object of class {type(iterable).__name__}"
+            )
         is_kept = isinstance(items, (Handle, Numbered))
         kept = Again(items, owner=owner) if is_kept else iter(items)
         return self._each(site, kept, body, orelse)
@@ -372,20 +396,41 @@ class Operators:
         self, site: Site, sequence: Numbered, body: _Part, variables: Variables, length: Any
     ) -> tuple[Loop | None, Exit | None]:
         """A loop of compiled code, if it can be one; how it was left."""
+        must = isinstance(length, Value)
+        found = self._attempt(
+            site,
+            lambda: Loop(site, variables, body, sequence=sequence, may_unroll=not must),
+            must,
+        )
+        return (None, None) if found is None else found
+
+    @staticmethod
+    def _attempt(
+        site: Site, loop_of: Callable[[], Loop], must: bool = False
+    ) -> tuple[Loop, Exit | None] | None:
+        """A loop of compiled code, and how it was left; None, and the reason noted, if it cannot
+        be one.
+
+        Args:
+            site: its statement.
+            loop_of: makes it.
+            must: whether it is an error if it cannot.
+        """
         scope = prims.scope()
         key = (site, "unrolled", scope.in_part)
-        if key in scope.trace.notes and not isinstance(length, Value):
-            return None, None
+        if key in scope.trace.notes and not must:
+            return None
         try:
-            loop = Loop(site, variables, body, sequence=sequence)
+            loop = loop_of()
             left = loop.run()
         except Exception as error:
-            reason = error.message if isinstance(error, GradoptError) else str(error)
-            if isinstance(length, Value):
+            if must:
                 raise
             scope.trace.notes[key] = True
-            scope.trace.loops[site.place] = reason
-            return None, None
+            scope.trace.loops[site.place] = (
+                error.message if isinstance(error, GradoptError) else str(error)
+            )
+            return None
         scope.trace.loops[site.place] = ""
         return loop, left
 
@@ -529,7 +574,7 @@ class Operators:
         if left is not None and len(left.codes) > 1:
             raise UnsupportedError(
                 "`return`, `break` or `continue` under a traced condition inside of `with`, `try` "
-                "or `match` is not supported",
+                "or `match` is not supported; assign whether to leave, and leave behind it",
                 source_location(),
             )
         return None if left is None or left.codes == END.codes else left
@@ -637,6 +682,8 @@ class Operators:
 
     def compare(self, name: str, left: Any, right: Any) -> Any:
         """`left < right`, and the like."""
+        if type(left) in (tuple, list) and name in ORDERS and are_ordered(left, right):
+            return order(name, left, right)
         if type(left) in PLAIN and type(right) in PLAIN:
             return COMPARE[name](left, right)
         return compare(name, left, right, self._package)

@@ -132,7 +132,7 @@ class Text:
             source_location(),
         )
 
-    __str__ = __repr__ = __format__ = __eq__ = __len__ = __bool__ = _refuse
+    __str__ = __repr__ = __format__ = __eq__ = __hash__ = __len__ = __bool__ = _refuse
     __iter__ = __contains__ = __getitem__ = __mul__ = __mod__ = __lt__ = __gt__ = _refuse
 
     def __getattr__(self, name: str) -> Any:

@@ -121,6 +121,13 @@ class Trace:
                     place.line,
                 )
 
+    def function_of(self, name: str) -> ir.Block:
+        """The body of a function of the module."""
+        for op in reversed(self.module.operations):
+            if op.attributes["sym_name"].value == name:
+                return op.regions[0]
+        raise KeyError(name)
+
     @property
     def depends_on_order(self) -> bool:
         """Whether the program is another one for arguments that lie in memory in another order."""

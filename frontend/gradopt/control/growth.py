@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Which integers of Python's a loop makes larger by a factor: soon they are beyond int64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from gradopt.recording import ir
+
+_PRODUCTS = frozenset({"grad.multiply", "grad.square", "grad.power", "grad.left_shift"})
+_SUMS = frozenset({"grad.add", "grad.subtract"})
+_INTEGER = "tensor<i64>"
+_NONE: frozenset[int] = frozenset()
+
+
+class _Origin(NamedTuple):
+    """How a value comes of the integers that a loop carries.
+
+    Attributes:
+        sources: their numbers.
+        products: of each product on the way, the integers that it is computed from; of each sum,
+            those of its two operands.
+    """
+
+    sources: frozenset[int] = _NONE
+    products: frozenset[tuple[frozenset[int], frozenset[int]]] = frozenset()
+
+
+_NOWHERE = _Origin()
+_Origins = dict[ir.Value, _Origin]
+
+
+def grow_by_factors(
+    block: ir.Block,
+    carried: Sequence[tuple[ir.Value, ir.Value]],
+    function_of: Callable[[str], ir.Block],
+) -> bool:
+    """Whether integers may grow by a factor in each iteration.
+
+    Those that are computed from each other in a circle do, if a product in it, or a sum of two of
+    them, makes the next one: `n = 2 * n`, or `a, b = b, a + b`. Others grow by what does not.
+
+    Args:
+        block: the body of the loop.
+        carried: what each integer is where an iteration begins, and where it ends.
+        function_of: finds the body of a function that is called, by its name.
+    """
+    origins: _Origins = {}
+    for number, (inside, _) in enumerate(carried):
+        origins[inside] = _Origin(frozenset({number}))
+    _follow(block, origins, function_of)
+    finals = [origins.get(final, _NOWHERE) for _, final in carried]
+    reached = [final.sources for final in finals]
+    for _ in carried:
+        reached = [here.union(*[reached[number] for number in here]) for here in reached]
+    for number, final in enumerate(finals):
+        circle = frozenset(other for other in reached[number] if number in reached[other])
+        if any(one & circle and other & circle for one, other in final.products):
+            return True
+    return False
+
+
+def _follow(block: ir.Block, origins: _Origins, function_of: Callable[[str], ir.Block]) -> None:
+    """Finds the origins of all values in a block."""
+    for op in block.operations:
+        operands = [origins.get(operand, _NOWHERE) for operand in op.operands]
+        results = _results(op, operands, origins, function_of)
+        for result, origin in zip(op.results, results, strict=True):
+            if origin is not _NOWHERE:
+                origins[result] = origin
+
+
+def _results(
+    op: ir.Operation,
+    operands: Sequence[_Origin],
+    outside: Mapping[ir.Value, _Origin],
+    function_of: Callable[[str], ir.Block],
+) -> list[_Origin]:
+    if op.name == "grad.call":
+        body = function_of(op.attributes["callee"].value)
+        inside = dict(zip(body.arguments, operands, strict=True))
+        _follow(body, inside, function_of)
+        return [inside.get(value, _NOWHERE) for value in body.operations[-1].operands]
+    whole = _joined(operands)
+    if op.regions:
+        # What one iteration of a loop in it hands to the next may be anything of all.
+        for region in op.regions:
+            inside = {**outside, **dict.fromkeys(region.arguments, whole)}
+            _follow(region, inside, function_of)
+            ends = region.operations[-1].operands if region.operations else ()
+            whole = _joined([whole, *[inside.get(value, _NOWHERE) for value in ends]])
+        return [whole] * len(op.results)
+    if whole is _NOWHERE or not op.results or op.results[0].type != _INTEGER:
+        return [whole] * len(op.results)
+    if op.name in _PRODUCTS:
+        whole = whole._replace(products=whole.products | {(whole.sources, whole.sources)})
+    elif op.name in _SUMS:
+        both = operands[0].sources, operands[1].sources
+        whole = whole._replace(products=whole.products | {both})
+    return [whole] * len(op.results)
+
+
+def _joined(origins: Sequence[_Origin]) -> _Origin:
+    known = [origin for origin in origins if origin is not _NOWHERE]
+    if len(known) < 2:
+        return known[0] if known else _NOWHERE
+    return _Origin(
+        frozenset().union(*[origin.sources for origin in known]),
+        frozenset().union(*[origin.products for origin in known]),
+    )
