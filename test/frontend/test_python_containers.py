@@ -487,3 +487,22 @@ def test_elements_that_a_traced_index_chooses_are_the_lists_own() -> None:
 
     with pytest.raises(UnsupportedError, match="may share memory with another array"):
         go.compile(kept)(X)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (4.0, 5.0, 6.0)[np.argmax(x[:3])] * x,
+        lambda x: max((v * v, i) for i, v in enumerate(x)),
+        lambda x: min((v, i, -v) for i, v in enumerate(x[:3])),
+        lambda x: sorted([(x[0] > 0, x[1]), (x[2] > 0, x[3]), (False, x[4])]),
+        lambda x: max([x[0], 1.0], [x[1], 0.0], [x[0], 2.0]),
+        lambda x: 1.0 if (x[0], 2) < (x[1], 1) <= (x[1], 1) else 2.0,
+        lambda x: 1.0 if [x[0], x[1]] >= [x[0], x[1], 3] or (1, x[0]) > (1,) else 2.0,
+    ],
+)
+def test_tuples_are_ordered_by_what_differs_first(f: Callable[[Any], Any]) -> None:
+    for x in (np.array([0.5, 0.5, -2.0, 1.5, 0.1]), np.array([-1.0, 2.0, 3.0, 3.0, 0.0])):
+        ours, theirs = go.compile(f)(x), f(x)
+        np.testing.assert_allclose(np.ravel(ours), np.ravel(theirs))
+        assert type(ours) is type(theirs) or np.ndim(ours) == 0

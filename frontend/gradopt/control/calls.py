@@ -37,6 +37,7 @@ from gradopt.control.effects import print_later, warn_later
 from gradopt.control.foreign import noting
 from gradopt.control.lengths import length_by
 from gradopt.control.nditer import nditer_of
+from gradopt.control.order import order
 from gradopt.control.parts import CannotRollError
 from gradopt.control.scipy_calls import naming_itself, of_scipy
 from gradopt.control.sequences import (
@@ -212,13 +213,13 @@ for _name in ("ceil", "floor", "trunc"):
 @_replacing(min)
 def _min(*args: Any, **kwargs: Any) -> Any:
     """`min` of numbers."""
-    return _chosen(min, lambda a, b: b < a, args, kwargs)
+    return _chosen(min, lambda a, b: order("lt", b, a), args, kwargs)
 
 
 @_replacing(max)
 def _max(*args: Any, **kwargs: Any) -> Any:
     """`max` of numbers."""
-    return _chosen(max, lambda a, b: b > a, args, kwargs)
+    return _chosen(max, lambda a, b: order("gt", b, a), args, kwargs)
 
 
 def _chosen(builtin: Any, better: Callable[[Any, Any], Any], args: Any, kwargs: Any) -> Any:
@@ -226,7 +227,7 @@ def _chosen(builtin: Any, better: Callable[[Any, Any], Any], args: Any, kwargs: 
     key = kwargs.pop("key", None)
     if not values and "default" in kwargs:
         return kwargs["default"]
-    if not values or (len(args) > 1 and kwargs) or any(np.ndim(v) for v in values):
+    if not values or (len(args) > 1 and kwargs) or any(map(_is_array, values)):
         return builtin(*args, key=key, **kwargs)
     rows = [(v if key is None else rewritten(key)(v), v) for v in values]
     best = rows[0]
@@ -238,6 +239,10 @@ def _chosen(builtin: Any, better: Callable[[Any, Any], Any], args: Any, kwargs: 
         # As Python: the result is one of the two, with its type.
         best = cond(wins, lambda a, b: b, lambda a, b: a, best, row)
     return best[1]
+
+
+def _is_array(value: Any) -> bool:
+    return type(value) not in (tuple, list) and np.ndim(value) > 0
 
 
 def _always(function: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -447,7 +452,7 @@ def _sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> list[A
     for turn in range(count):
         for i in range(turn % 2, count - 1, 2):
             (a, x), (b, y) = rows[i], rows[i + 1]
-            wrong = a < b if reverse else b < a
+            wrong = order("lt", a, b) if reverse else order("lt", b, a)
             if isinstance(wrong, Handle):
                 rows[i : i + 2] = _exchanged(wrong, rows[i], rows[i + 1])
             elif wrong:

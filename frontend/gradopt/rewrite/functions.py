@@ -336,8 +336,9 @@ _CONTROL = frozenset(
     )
     or name.startswith("UNARY_NOT")
 )
+_SUBSCRIPT = opcode.opmap.get("BINARY_SUBSCR", -1)
 # A list in the function may be indexed.
-_INDEXED_LISTS = {opcode.opmap["BUILD_LIST"], opcode.opmap.get("BINARY_SUBSCR", -1)}
+_INDEXED_LISTS = {opcode.opmap["BUILD_LIST"], _SUBSCRIPT}
 # What may be a special method of the user's.
 _OPERATIONS = frozenset(
     number
@@ -382,6 +383,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     if not hasattr(code, "co_positions") or not _CONTROL.isdisjoint(code.co_code[::2]):
         return True
     used = set(code.co_code[::2])
+    if _SUBSCRIPT in used and any(type(constant) is tuple for constant in code.co_consts):
+        return True  # A tuple of numbers may be indexed.
     if used >= _INDEXED_LISTS or (used & _DISPLAYS and _gives_lists(code)):
         return True
     if any(map(_is_sparse, function.__defaults__ or ())):
