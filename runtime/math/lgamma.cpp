@@ -27,8 +27,10 @@ template <typename T> GRADOPT_INLINE T sinPi(T r) {
 
 /// The distance to the nearest integer: exact.
 template <typename T> GRADOPT_INLINE T fromInteger(T x) {
-  T above = x - floor(x);
-  return select(above > T(0.5), 1 - above, above);
+  // Exact, also of small negative numbers, whose distance to -1 is rounded
+  // to 1.
+  T low = floor(x), above = x - low;
+  return select(above > T(0.5), low + 1 - x, above);
 }
 
 /// log(gamma(x)) for x >= 0.

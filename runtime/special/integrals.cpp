@@ -26,7 +26,7 @@ static double expi(double x) {
 /// E_n(x) of any integer n: those below 0 by the recurrence from E_0 down, in
 /// which no digits cancel.
 static double expn(double n, double x) {
-  if (!isInteger(n) || !(x >= 0) || n > 1e9)
+  if (!isInteger(n) || !(x >= 0) || !(std::fabs(n) <= 1e9))
     return kNaN;
   if (x == 0)
     return n > 1 ? 1 / (n - 1) : kInfinity;
@@ -35,9 +35,10 @@ static double expn(double n, double x) {
   if (n >= 1)
     return bm::expint(static_cast<unsigned>(n), x);
   double top = std::exp(-x), result = top / x;
-  for (double k = 0; k > n; k -= 1)
+  for (double k = 0; k > n && result > 0 && result < kInfinity; k -= 1)
     result = (top + (1 - k) * result) / x;
-  return result;
+  // Of numbers that vanish, those of orders beyond x need not do so.
+  return result > 0 || -n <= x ? result : kNaN;
 }
 
 static double exp1(double x) { return expn(1, x); }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt.errors import ElementError, GradoptError, UnsupportedError
+from gradopt.errors import ElementError, GradoptError, ShapeError, UnsupportedError
 
 RNG = np.random.default_rng(12)
 V = RNG.normal(size=6)
@@ -50,10 +50,12 @@ def total(result: Any) -> Any:
 def agrees(f: Callable[..., Any], *args: Any, order: int = 1) -> None:
     """Values, those of single precision, and derivatives in all real arguments."""
     with np.errstate(all="ignore"):
-        same(go.compile(f)(*args), f(*args))
+        several = [args]
         if all(a.dtype == np.float64 for a in args if isinstance(a, np.ndarray)):
-            singles = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
-            same(go.compile(f)(*singles), f(*singles))
+            several += [[a.astype("f") if isinstance(a, np.ndarray) else a for a in args]]
+        # One program is cheaper than two.
+        found = go.compile(lambda several: [f(*args) for args in several])(several)
+        same(found, [f(*args) for args in several])
     reals = [i for i, a in enumerate(args) if np.asarray(a).dtype == np.float64]
     reals = [i for i in reals if np.isfinite(args[i]).all()]
     if reals and order:
@@ -185,23 +187,32 @@ def test_interpolation() -> None:
 def test_places_in_sorted_arrays(side: Any, count: int) -> None:
     table = np.sort(RNG.integers(0, 20, size=count)).astype(float)
     values = np.concatenate([np.arange(-1.0, 21, 0.5), [np.nan, np.inf, -np.inf]])
-    agrees(lambda a, v: np.searchsorted(a, v, side), table, values)
-    agrees(lambda a, v: np.searchsorted(a, v, side), table.astype(np.int32), values)
+
+    def places(a: Any, i: Any, v: Any) -> Any:
+        by_order = np.searchsorted([3, 1, 2], v, side, sorter=[1, 2, 0])
+        return np.searchsorted(a, v, side), np.searchsorted(i, v, side), by_order
+
+    agrees(places, table, table.astype(np.int32), values, order=0)
+    agrees(lambda a, v: np.searchsorted(a, v, side), table, values, order=0)
     if count:
         table[-1] = np.nan
-        agrees(lambda a, v: np.searchsorted(a, v.reshape(-1, 1), side), table, values)
-    agrees(lambda v: np.searchsorted([3, 1, 2], v, side, sorter=[1, 2, 0]), values)
+        agrees(lambda a, v: np.searchsorted(a, v.reshape(-1, 1), side), table, values, order=0)
 
 
 def test_digitize() -> None:
     x = np.array([-1.0, 0.0, 0.5, 1.0, 2.5, 9.0])
     for right in (False, True):
-        agrees(lambda x, right=right: np.digitize(x, [0.0, 1.0, 2.5, 4.0], right), x)
-        agrees(lambda x, right=right: np.digitize(x, [4.0, 2.5, 1.0, 0.0], right=right), x)
-        agrees(lambda x, b, right=right: np.digitize(x, b, right), x, KNOTS)
-        agrees(lambda x, b, right=right: np.digitize(x, b, right), x, KNOTS[::-1].copy())
-        for bins in ([1.0, 2.0, np.nan], [1.0, np.nan], [np.nan, np.nan], [1.0, 1.0]):
-            agrees(lambda x, b, right=right: np.digitize(x, b, right), x, np.array(bins), order=0)
+
+        def places(x: Any, *bins: Any) -> Any:
+            return (
+                np.digitize(x, [0.0, 1.0, 2.5, 4.0], right),  # noqa: B023
+                np.digitize(x, [4.0, 2.5, 1.0, 0.0], right=right),  # noqa: B023
+                *[np.digitize(x, b, right) for b in bins],  # noqa: B023
+            )
+
+        special = ([1.0, 2.0, np.nan], [1.0, np.nan], [np.nan, np.nan], [1.0, 1.0])
+        bins = KNOTS, KNOTS[::-1].copy(), *[np.array(b) for b in special]
+        agrees(places, x, *bins, order=0)
     with pytest.raises(ElementError, match="monotonically"):
         go.compile(lambda x, b: np.digitize(x, b))(x, np.array([1.0, 0.0, 2.0]))
 
@@ -367,6 +378,27 @@ def test_mantissas_exponents_and_neighbours(dtype: Any) -> None:
             np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_signs_of_fractions_that_are_zero(dtype: Any) -> None:
+    x = np.array([-np.inf, -3, -1.5, -0.0, 0, 0.25, 2, np.inf, np.nan], dtype)
+    for got, want in zip(go.compile(np.modf)(x), np.modf(x), strict=True):
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(np.signbit(got[:-1]), np.signbit(want[:-1]))
+    slopes = go.compile_grad(lambda x: np.sum(np.modf(x)[0]))(x[1:-2])
+    np.testing.assert_array_equal(slopes, np.ones(6))
+
+
+def test_remainders_where_the_quotient_is_no_number_of_the_type() -> None:
+    x, y = np.array([1.0, -100, 6e4], np.float16), np.array([6e-8, 6e-8, -6e-8], np.float16)
+
+    def rests(x: Any, y: Any) -> Any:
+        return np.fmod(x, y), np.remainder(x, y), *np.divmod(x, y)
+
+    with np.errstate(all="ignore"):
+        same(go.compile(rests)(x, y), rests(x, y))
+    np.testing.assert_array_equal(go.grad(lambda x: np.sum(np.fmod(x, y)))(x), np.ones(3))
+
+
 def test_derivatives_of_parts() -> None:
     go.gradcheck(lambda x: total(np.ldexp(x, [1, -2, 3, 0, 5, 2])), (V,))
     go.gradcheck(lambda x: total(np.frexp(x)[0]), (V * 3,))
@@ -383,6 +415,9 @@ def test_divisors_and_bits(dtype: Any) -> None:
     agrees(lambda a, b: (np.gcd(a, b), np.bitwise_count(a)), a, b)
     agrees(lambda a, b: np.lcm(a, b), a // 4, b // 4)
     agrees(lambda a: np.gcd(a, 6), a)
+    # The size of the least integer is no integer of the type.
+    least = np.array([np.iinfo(dtype).min, 7, np.iinfo(dtype).max], dtype)
+    agrees(lambda a: np.gcd(a[:, None], a), least)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint32, np.uint64])
@@ -408,6 +443,9 @@ def test_products_of_matrices_and_vectors() -> None:
     agrees(lambda m, v: (np.matvec(m, v), np.matvec(m[None], m)), M, V)
     agrees(lambda m, v: np.vecmat(v[:4], m), M, V)
     agrees(lambda z: np.vecmat(z, np.ones((6, 2)) * 1j), C, order=0)
+    for function in (np.matvec, np.vecmat):
+        with pytest.raises(ShapeError, match="has 1 dimensions, but needs 2"):
+            go.compile(lambda v: function(v, v))(V)  # noqa: B023
 
 
 def test_arrays_of_other_kinds() -> None:

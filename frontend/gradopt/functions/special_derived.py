@@ -8,13 +8,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS
-from gradopt.base.dtypes import COMPLEX128
+from gradopt.base.dtypes import COMPLEX128, FLOAT64
 from gradopt.functions.special import floats, full, number, op, ufunc
 from gradopt.ir import prims
 from gradopt.ir.values import Value, broadcast_shapes, broadcast_to, emit
 from gradopt.recording import grad, special
 
 _gammaln, _betaln = op("gammaln"), op("betaln")
+
+
+def _are_moderate(*operands: Value) -> Value:
+    """Where gamma functions of all operands have their digits, and products do not overflow."""
+    most = 100.0 if operands[0].dtype == FLOAT64 else 30.0
+    found = abs(operands[0]) < number(operands[0], most)
+    for x in operands[1:]:
+        found = found & (abs(x) < number(x, most))
+    return found
 
 
 def alike(*operands: Value) -> list[Value]:
@@ -312,20 +321,32 @@ def rgamma(x: Value) -> Value:
 
 @ufunc("poch")
 def poch(z: Value, m: Value) -> Value:
-    """`scipy.special.poch`: `gamma(z + m) / gamma(z)`."""
+    """`scipy.special.poch`: `gamma(z + m) / gamma(z)`, NaN at common poles unless m is 0."""
     z, m = alike(z, m)
-    total = z + m
-    sign = gammasgn(total) * gammasgn(z)
-    value = prims.select(equal(m, 0), full(z, 1), sign * exp(_gammaln(total) - _gammaln(z)))
-    return value
+    total, one = z + m, full(z, 1)
+    # The reciprocal of the gamma function has no poles, and its slopes at its zeros are known.
+    near = _are_moderate(z, total)
+    inner, outer = prims.select(near, z, one), prims.select(near, total, one)
+    product = emit(special.gamma, outer) * rgamma(inner)
+    inner, outer = prims.select(near, one, z), prims.select(near, one, total)
+    sign = gammasgn(outer) * gammasgn(inner)
+    value = prims.select(near, product, sign * exp(_gammaln(outer) - _gammaln(inner)))
+    # There both have poles.
+    both = equal(m, 0) & emit(grad.equal, floor(z), z) & ~(z > number(z, 0))
+    return prims.select(both, one, value)
 
 
 @ufunc("binom")
 def binom(n: Value, k: Value) -> Value:
     """`scipy.special.binom`: the binomial coefficient of real numbers."""
     n, k = alike(n, k)
-    one = number(n, 1)
-    return one / ((n + one) * emit(special.beta, n - k + one, k + one))
+    one, rest = full(n, 1), n - k
+    near = _are_moderate(n, k, rest)
+    top, left, right = [prims.select(near, x + one, one) for x in (n, k, rest)]
+    # With slopes where the reciprocals of gamma functions are zero.
+    product = emit(special.gamma, top) * rgamma(left) * rgamma(right)
+    top, left, right = [prims.select(near, one, x + one) for x in (n, k, rest)]
+    return prims.select(near, product, one / (top * emit(special.beta, right, left)))
 
 
 @ufunc("zetac")
@@ -341,10 +362,16 @@ def zetac(x: Value) -> Value:
 def agm(a: Value, b: Value) -> Value:
     """`scipy.special.agm`: the arithmetic-geometric mean, by an elliptic integral."""
     a, b = alike(a, b)
+    zero, one, product = full(a, 0), full(a, 1), a * b
+    is_end = equal(product, 0) | equal(abs(a + b), math.inf)
+    end = prims.select(product < number(a, 0), full(a, math.nan), a + b)
+    end = prims.select(equal(product, 0), zero, end)
+    a, b = prims.select(is_end, one, a), prims.select(is_end, one, b)
     total = a + b
     quarter = number(a, math.pi / 4)
     p = number(a, 4) * (a / total) * (b / total)
-    return quarter * total / emit(special.ellipkm1, p)
+    value = quarter * total / emit(special.ellipkm1, p)
+    return prims.select(is_end, end, value)
 
 
 @ufunc("erfi")
@@ -413,14 +440,45 @@ def _betaincc(p: Value, q: Value, x: Value) -> Value:
     return emit(special.betaincc, p, q, x)
 
 
+def _betainccinv(p: Value, q: Value, x: Value) -> Value:
+    return emit(special.betainccinv, p, q, x)
+
+
+def _of_trials(
+    inner: Callable[..., Value], k: Value, n: Value, p: Value, below: float, at_end: float
+) -> Value:
+    """A function of at most k events of n, and what it is for k < 0 and for k = n."""
+    k, n = floor(k), floor(n)
+    zero, one = number(k, 0), number(k, 1)
+    is_inside = ~(k < zero) & (k < n)
+    value = inner(prims.select(is_inside, k, full(k, 0)) + one,
+                  prims.select(is_inside, n - k, full(k, 1)), p)  # fmt: skip
+    is_chance = ~(p < zero) & ~(p > one)
+    end = prims.select(emit(grad.equal, k, n), full(k, at_end), full(k, math.nan))
+    end = prims.select(k < zero, full(k, below), end)
+    end = prims.select(is_chance, end, full(k, math.nan))
+    return _with_nan(prims.select(is_inside, value, end), p)
+
+
 def _ratio(dfn: Value, dfd: Value, x: Value) -> Value:
     """What the beta distribution sees of a value of the F distribution."""
     product = dfn * x
-    return product / (dfd + product)
+    is_end = equal(product, math.inf)
+    ratio = prims.select(is_end, full(x, 1), product / (dfd + product))
+    return _where_positive(ratio, x, dfn, dfd)
 
 
 def _rest(dfn: Value, dfd: Value, x: Value) -> Value:
-    return dfd / (dfd + dfn * x)
+    return _where_positive(dfd / (dfd + dfn * x), x, dfn, dfd)
+
+
+def _where_positive(value: Value, x: Value, *parameters: Value) -> Value:
+    """A value, and NaN where x is negative or a parameter is not positive."""
+    zero, nan = number(x, 0), full(x, math.nan)
+    value = prims.select(x < zero, nan, value)
+    for parameter in parameters:
+        value = prims.select(parameter > zero, value, nan)
+    return value
 
 
 def _fdtri(dfn: Value, dfd: Value, p: Value) -> Value:
@@ -434,16 +492,16 @@ _FORMULAS: dict[str, Callable[..., Value]] = {
     "chdtr": lambda v, x: _gammainc(_half(v), _half(x)),
     "chdtrc": lambda v, x: _gammaincc(_half(v), _half(x)),
     "chdtri": lambda v, p: emit(special.gammainccinv, _half(v), p) * number(p, 2),
-    "gdtr": lambda a, b, x: _gammainc(b, a * x),
-    "gdtrc": lambda a, b, x: _gammaincc(b, a * x),
+    "gdtr": lambda a, b, x: _gammainc(b, _where_positive(a * x, x)),
+    "gdtrc": lambda a, b, x: _gammaincc(b, _where_positive(a * x, x)),
     "gdtria": lambda p, b, x: emit(special.gammaincinv, b, p) / x,
     "gdtrix": lambda a, b, p: emit(special.gammaincinv, b, p) / a,
     "pdtr": lambda k, m: _gammaincc(_more(k), m),
     "pdtrc": lambda k, m: _gammainc(_more(k), m),
     "pdtri": lambda k, y: emit(special.gammainccinv, _more(k), y),
-    "bdtr": lambda k, n, p: _betaincc(_more(k), floor(n) - floor(k), p),
-    "bdtrc": lambda k, n, p: _betainc(_more(k), floor(n) - floor(k), p),
-    "bdtri": lambda k, n, y: emit(special.betainccinv, _more(k), floor(n) - floor(k), y),
+    "bdtr": lambda k, n, p: _of_trials(_betaincc, k, n, p, math.nan, 1.0),
+    "bdtrc": lambda k, n, p: _of_trials(_betainc, k, n, p, 1.0, 0.0),
+    "bdtri": lambda k, n, y: _of_trials(_betainccinv, k, n, y, math.nan, math.nan),
     "nbdtr": lambda k, n, p: _betainc(floor(n), _more(k), p),
     "nbdtrc": lambda k, n, p: _betaincc(floor(n), _more(k), p),
     "nbdtri": lambda k, n, y: emit(special.betaincinv, floor(n), _more(k), y),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.base.dtypes import FLOAT64, kind_of
+from gradopt.base.dtypes import FLOAT64, float_limits, kind_of
 from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -166,7 +166,10 @@ def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
     quotient = prims.select(quotient - down > scalar(0.5, x.dtype), down + one, down)
     # Zero, with the derivatives of the remainder.
     # It is subtracted, as a zero keeps its sign.
-    rest = rest - prims.select(infinite, a - x, (a - x) + quotient * (y - b))
+    # The quotient may be an infinity where it is not representable.
+    most = scalar(float(float_limits(x.dtype).max), x.dtype)
+    turns = prims.select(quotient > most, most, prims.select(quotient < -most, -most, quotient))
+    rest = rest - prims.select(infinite, a - x, (a - x) + turns * (y - b))
     # A zero has the sign of the ratio; division by zero has no remainder.
     ratio = a / b
     zero_quotient = emit(grad.equal, quotient, prims.broadcast_to(zero, quotient.shape))
@@ -214,9 +217,12 @@ def divmod_(x: Any, y: Any) -> tuple[Value, Value]:
 def modf(x: Any) -> tuple[Value, Value]:
     """`numpy.modf`: fractional and integral part."""
     (v,) = operands_of(np.modf, x)
-    whole = _trunc(v)
-    finite = emit(grad.isinf, v)
-    return prims.select(finite, scalar(0, v.dtype), v - whole), whole
+    whole, zero = _trunc(v), scalar(0, v.dtype)
+    # A zero has the sign of the number.
+    below, null = v < zero, emit(grad.equal, v, prims.broadcast_to(zero, v.shape))
+    fraction = prims.select(below, -(whole - v), prims.select(null, v, v - whole))
+    at_infinity = prims.select(below, scalar(-0.0, v.dtype), zero)
+    return prims.select(emit(grad.isinf, v), at_infinity, fraction), whole
 
 
 @register(np.signbit)

@@ -11,6 +11,8 @@ import numpy as np
 from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
 from gradopt.base.dtypes import INT64, UINT64, DType, float_limits
+from gradopt.base.location import source_location
+from gradopt.errors import ShapeError
 from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -148,16 +150,30 @@ def bitwise_count(x: Any) -> Value:
     return prims.convert(traced((bits * np.uint64(0x0101010101010101)) >> np.uint64(56)), _UINT8)
 
 
+def _operands(name: str, matrix: Value, vector: Value) -> tuple[Any, Any]:
+    """Of a product of matrices and vectors.
+
+    Raises:
+        ShapeError: there is no matrix, or no vector.
+    """
+    for x, ndim in ((matrix, 2), (vector, 1)):
+        if x.ndim < ndim:
+            raise ShapeError(
+                f"{name}: an operand has {x.ndim} dimensions, but needs {ndim}", source_location()
+            )
+    return wrap(matrix), wrap(vector)
+
+
 if hasattr(np, "matvec"):
 
     @register(np.matvec)
     def matvec(x1: Any, x2: Any) -> Value:
         """`numpy.matvec`."""
-        matrix, vector = wrap(traced(x1)), wrap(traced(x2))
+        matrix, vector = _operands("matvec", traced(x1), traced(x2))
         return traced(np.matmul(matrix, vector[..., None])[..., 0])
 
     @register(np.vecmat)
     def vecmat(x1: Any, x2: Any) -> Value:
         """`numpy.vecmat`."""
-        vector, matrix = wrap(prims.conjugate(traced(x1))), wrap(traced(x2))
+        matrix, vector = _operands("vecmat", traced(x2), prims.conjugate(traced(x1)))
         return traced(np.matmul(vector[..., None, :], matrix)[..., 0, :])

@@ -165,8 +165,9 @@ def voigt_profile(x: Value, sigma: Value, gamma: Value) -> Value:
     root = math.sqrt(2) * scale
     # With no width the density is normal, in its derivatives, too.
     whole = np.real(WOFZ(place / root + 1j * (width / root))) / (scale * math.sqrt(2 * math.pi))
-    wide = np.where(is_cauchy & ~is_normal, width, 1.0)
-    cauchy = wide / (math.pi * (place * place + wide * wide))
-    point = np.where(place == 0, math.inf, np.where(np.isnan(place), math.nan, 0.0))
-    value = np.where(is_cauchy, np.where(is_normal, point, cauchy), whole)
+    # All of it is in one place where there is neither, but it grows elsewhere with the width.
+    is_peak = is_normal & is_cauchy & (place == 0)
+    wide, away = np.where(is_cauchy, width, 1.0), np.where(is_peak, 1.0, place)
+    cauchy = wide / (math.pi * (away * away + wide * wide))
+    value = np.where(is_peak, math.inf, np.where(is_cauchy, cauchy, whole))
     return prims.convert(traced(value), dtype)

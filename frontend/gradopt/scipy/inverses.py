@@ -122,10 +122,14 @@ def _searched(
         return log_of(value, 1 - value if above is None else above(x))
 
     found = continuous(log_probability, np.log(inner), low, high, rises)
-    return np.where(valid, found, np.nan)
+    # An end of the search is no root, nor is anything where parameters are none.
+    is_root = np.abs(below(stop_gradient(found)) - inner) < _CLOSE * inner
+    return np.where(valid & is_root, found, np.nan)
 
 
 _NONE, _ALL = 0.0, math.inf
+# The relative error of a probability at its root: where it is steep, a rounded root has few digits.
+_CLOSE = 1e-3
 
 
 def _df_of_t(p: Any, t: Any) -> Any:

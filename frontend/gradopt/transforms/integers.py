@@ -35,7 +35,8 @@ def _divisor(a: Value, b: Value) -> Value:
         return np.where(is_done, larger, smaller), np.where(is_done, smaller, rest)
 
     found, _ = while_loop(lambda state: np.any(state[1] != 0), step, (wrap(a), wrap(b)))
-    return found._read()
+    # The size of the least integer is negative, as NumPy's is.
+    return abs(found._read()) if a.dtype.kind == "i" else found._read()
 
 
 @register(np.gcd)
