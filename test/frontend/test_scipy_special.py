@@ -140,13 +140,17 @@ def test_single_precision_stays() -> None:
         np.testing.assert_allclose(got, want, 1e-5)
 
 
-@pytest.mark.parametrize("name", ["gammaln", "expi", "jv", "beta", "entr"])
+@pytest.mark.parametrize(
+    "name", ["gammaln", "expi", "jv", "beta", "entr", "xlogy", "xlog1py", "logit", "log_expit"]
+)
 @pytest.mark.parametrize("dtype", ["i1", "i8", "?"])
 def test_integers_are_promoted_as_scipy_does(name: str, dtype: str) -> None:
     x = np.array([1, 2, 3]).astype(dtype)
     function = getattr(sp, name)
     args = [x] * function.nin
-    got, want = go.compile(lambda *x: function(*x))(*args), function(*args)
+    got = go.compile(lambda *x: function(*x))(*args)
+    with np.errstate(all="ignore"):
+        want = function(*args)
     assert got.dtype == want.dtype
     np.testing.assert_allclose(got, want, 1e-6)
 

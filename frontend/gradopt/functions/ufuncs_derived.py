@@ -251,24 +251,28 @@ def _special(*names: str) -> Any:
     return add
 
 
-def _float_operands(*inputs: Any) -> list[Value]:
-    return operands_of(np.hypot if len(inputs) == 2 else np.exp, *inputs)
+def floats(name: str, *inputs: Any) -> list[Value]:
+    """Operands of a ufunc of SciPy: floats keep their dtype, integers are float64."""
+    # The module is loaded where a ufunc is met that is not NumPy's.
+    from gradopt.functions import special
+
+    return special.floats(name, *inputs)
 
 
-FOREIGN_UFUNCS["xlogy"] = lambda x, y: emit(grad.xlogy, *_same_shape(*_float_operands(x, y)))
-FOREIGN_UFUNCS["xlog1py"] = lambda x, y: emit(grad.xlog1py, *_same_shape(*_float_operands(x, y)))
+FOREIGN_UFUNCS["xlogy"] = lambda x, y: emit(grad.xlogy, *_same_shape(*floats("xlogy", x, y)))
+FOREIGN_UFUNCS["xlog1py"] = lambda x, y: emit(grad.xlog1py, *_same_shape(*floats("xlog1py", x, y)))
 
 
 @_special("log_expit")
 def log_expit(x: Any) -> Value:
     """`scipy.special.log_expit`."""
-    (v,) = _float_operands(x)
+    (v,) = floats("log_expit", x)
     return -UFUNCS[np.logaddexp](scalar(0, v.dtype), -v)
 
 
 @_special("logit")
 def logit(x: Any) -> Value:
     """`scipy.special.logit`."""
-    (v,) = _float_operands(x)
+    (v,) = floats("logit", x)
     # Not the logarithm of a quotient, whose slope is a product of zero and infinity at 0 and 1.
     return emit(grad.log, v) - emit(grad.log1p, -v)
