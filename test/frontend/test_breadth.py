@@ -399,6 +399,21 @@ def test_remainders_where_the_quotient_is_no_number_of_the_type() -> None:
     np.testing.assert_array_equal(go.grad(lambda x: np.sum(np.fmod(x, y)))(x), np.ones(3))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_remainders_of_quotients_that_have_no_digits_left(dtype: Any) -> None:
+    x = np.array([1e20, -1e18, 2.0**60 + 256, 9e15, 2.0**53, -1e30, 1e38], dtype)
+    y = np.array([3.0, 0.1, -3.0, 3.0, 1.0, 0.7, 1e8], dtype)
+
+    def rests(x: Any, y: Any) -> Any:
+        return np.fmod(x, y), np.remainder(x, y), np.floor_divide(x, y)
+
+    for got, want in zip(go.compile(rests)(x, y), rests(x, y), strict=True):
+        np.testing.assert_array_equal(got, want)
+    quotient, rest = go.compile(np.divmod)(dtype(1e30), dtype(1e-3))
+    assert quotient == np.floor_divide(dtype(1e30), dtype(1e-3))
+    assert np.isnan(rest)
+
+
 def test_derivatives_of_parts() -> None:
     go.gradcheck(lambda x: total(np.ldexp(x, [1, -2, 3, 0, 5, 2])), (V,))
     go.gradcheck(lambda x: total(np.frexp(x)[0]), (V * 3,))

@@ -128,7 +128,17 @@ def _exact_remainder(x: Value, y: Value, quotient: Value) -> Value:
 
 
 def _truncated_remainder(x: Value, y: Value) -> Value:
-    """C's fmod of finite float64; exact for quotients below 2^53."""
+    """C's fmod of finite float64: exact for quotients below 2^105, NaN for others."""
+    size, bit = abs(x / y), scalar(2.0**52, FLOAT64)
+    # What is left of a multiple of the divisor has a quotient of 52 bits.
+    is_far = size >= bit
+    rest = prims.select(is_far, _remainder_of_bits(x, prims.select(is_far, y * bit, y)), x)
+    rest = _remainder_of_bits(rest, y)
+    return prims.select(size < scalar(2.0**105, FLOAT64), rest, scalar(math.nan, FLOAT64))
+
+
+def _remainder_of_bits(x: Value, y: Value) -> Value:
+    """That of quotients below 2^53."""
     zero, one = scalar(0, FLOAT64), scalar(1, FLOAT64)
     quotient = _trunc(x / y)
     rest = _exact_remainder(x, y, quotient)
@@ -145,7 +155,7 @@ def _truncated_remainder(x: Value, y: Value) -> Value:
 def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
     """Quotient and remainder as NumPy computes them from C's fmod.
 
-    Exact for quotients below 2^53. The derivatives of the remainder are 1 and -quotient.
+    Exact for quotients below 2^105, else NaN. The derivatives of the remainder are 1 and -quotient.
     """
     x, y = _same_shape(x, y)
     zero, one = scalar(0, x.dtype), scalar(1, x.dtype)
@@ -153,7 +163,9 @@ def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
     rest = _truncated_remainder(prims.convert(a, FLOAT64), prims.convert(b, FLOAT64))
     infinite = emit(grad.isinf, b) & emit(grad.isfinite, a)
     rest = prims.select(infinite, a, prims.convert(rest, x.dtype))
-    quotient = (a - rest) / b
+    # Far from zero the quotient has fewer digits than the remainder would change.
+    lost = emit(grad.isnan, rest) & emit(grad.isfinite, a) & emit(grad.isfinite, b)
+    quotient = (a - prims.select(lost, zero, rest)) / b
     if not toward_zero:
         away = prims.select(b < zero, rest > zero, rest < zero)
         quotient = prims.select(away, quotient - one, quotient)
