@@ -236,7 +236,9 @@ def test_polynomials() -> None:
     agrees(lambda z: np.poly(z), V)
     agrees(lambda z: np.poly(z), C)
     agrees(lambda z: np.poly(z), INTS, order=0)
-    agrees(lambda p, x: np.polyval(p, x), V, W)
+    agrees(lambda p, x: (np.polyval(p, x), np.polyval(p.reshape(2, 3), x[:3])), V, W)
+    with pytest.raises(ShapeError, match="are no sequence"):
+        go.compile(lambda p: np.polyval(p, 2.0))(3.0)
 
 
 def test_the_bessel_function_and_windows() -> None:

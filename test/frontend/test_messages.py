@@ -307,3 +307,10 @@ def test_large_arenas_warn(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(errors.LargeProgramWarning, match="f needs 0.0 GB") as seen:
         go.compile(f)(x)
     assert [(w.filename, w.lineno) for w in seen] == [(__file__, line_of(f, "def f("))]
+
+
+@pytest.mark.parametrize("method", ["reduce", "accumulate"])
+def test_loops_whose_results_have_another_dtype(method: str) -> None:
+    text = f"numpy.logaddexp.{method} of int64 .*: convert the array to float64 first"
+    with pytest.raises(errors.UnsupportedError, match=text):
+        go.compile(lambda x: getattr(np.logaddexp, method)(x))(np.array([1, 2, 3]))

@@ -257,8 +257,11 @@ def polyval(p: Any, x: Any) -> Value:
     coefficients = listed(p)
     if is_traced(coefficients):
         row = traced(coefficients)
+        if row.ndim == 0:
+            raise ShapeError("numpy.polyval: the coefficients are no sequence", source_location())
         coefficients = [
-            prims.reshape(prims.take_range(row, 0, i, i + 1), ()) for i in range(row.size)
+            prims.reshape(prims.take_range(row, 0, i, i + 1), row.shape[1:])
+            for i in range(row.shape[0])
         ]
     result: Any = prims.full(v.shape, 0, v.dtype)
     for coefficient in coefficients:

@@ -45,11 +45,12 @@ def _first_axis(x: Value, axis: int) -> Any:
     return np.moveaxis(array_of(x), axis, 0)
 
 
-def _applied(ufunc: np.ufunc, left: Any, right: Any, like: Any) -> Any:
+def _applied(ufunc: np.ufunc, method: str, left: Any, right: Any, like: Any) -> Any:
     """The ufunc's result, which must be of the operands' dtype."""
     result = apply_ufunc(ufunc, (left, right))
     if result.dtype != like.dtype:
-        raise unsupported(f"{_name(ufunc, 'accumulate')} of {like.dtype.name}", "use a loop")
+        advice = f"convert the array to {result.dtype.name} first"
+        raise unsupported(f"{_name(ufunc, method)} of {like.dtype.name}", advice)
     return result
 
 
@@ -66,7 +67,7 @@ def _accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None) -
         return wrap(x)
 
     def step(total: Any, row: Any) -> tuple[Any, Any]:
-        total = _applied(ufunc, total, row, x)
+        total = _applied(ufunc, "accumulate", total, row, x)
         return total, total
 
     _, others = scan(step, rows[0], rows[1:])
@@ -83,7 +84,7 @@ def _accumulate_sized(ufunc: np.ufunc, x: Value, axis: int) -> Any:
 
     def step(i: Any, carried: Any) -> Any:
         total, sums = carried
-        total = _applied(ufunc, total, rows[i], x)
+        total = _applied(ufunc, "accumulate", total, rows[i], x)
         sums[i] = total
         return total, sums
 
@@ -125,7 +126,7 @@ def _reduce(
     rest = rows[1:] if has_first else rows
 
     def step(total: Any, row: Any) -> tuple[Any, None]:
-        return _applied(ufunc, total, row, x), None
+        return _applied(ufunc, "reduce", total, row, x), None
 
     if len(rest):
         total, _ = scan(step, total, rest)
