@@ -47,20 +47,19 @@ def test_remainders() -> None:
 
 
 @pytest.mark.parametrize(
-    "f",
+    ("f", "order"),
     [
-        lambda x, y: np.polyfit(x, y, 3),
-        lambda x, y: np.polyfit(x, y, 0),
-        lambda x, y: np.polyfit(x, np.stack([y, y**2], 1), 2),
-        lambda x, y: np.polyfit(x, y, 2, w=y**2 + 1),
-        lambda x, y: np.polyfit(x, y, 2, w=y**2 + 1, cov=True),
-        lambda x, y: np.polyfit(x, np.stack([y, y**2], 1), 1, cov=True)[1],
-        lambda x, y: np.polyfit(x, np.stack([y, y**2], 1), 2, cov="unscaled"),
-        lambda x, y: np.polyfit(x, y, 2, full=True)[:4],
+        (lambda x, y: (np.polyfit(x, y, 3), np.polyfit(x, y, 0)), 1),
+        (lambda x, y: np.polyfit(x, np.stack([y, y**2], 1), 2), 1),
+        (lambda x, y: np.polyfit(x, y, 2, w=y**2 + 1), 1),
+        (lambda x, y: np.polyfit(x, y, 2, w=y**2 + 1, cov=True), 2),
+        (lambda x, y: np.polyfit(x, np.stack([y, y**2], 1), 1, cov=True)[1], 1),
+        (lambda x, y: np.polyfit(x, np.stack([y, y**2], 1), 2, cov="unscaled"), 1),
+        (lambda x, y: np.polyfit(x, y, 2, full=True)[:4], 1),
     ],
 )
-def test_fits(f: Any) -> None:
-    agrees(f, X, Y, order=2)
+def test_fits(f: Any, order: int) -> None:
+    agrees(f, X, Y, order=order)
 
 
 def test_fits_that_cannot_be() -> None:
@@ -92,7 +91,7 @@ C3 = RNG.normal(size=(3, 2, 4))
 def test_series(name: str) -> None:
     module = FAMILIES[name]
     val, vander, fit = [getattr(module, name + part) for part in ("val", "vander", "fit")]
-    agrees(lambda x, c: val(x, c), X, C, order=2)
+    agrees(lambda x, c: val(x, c), X, C, order=2 if name == "cheb" else 1)
     agrees(lambda x, c: (val(x, c[:1]), val(x, c[:2]), val(0.3, c)), X, C)
     same(go.compile(lambda c: val([0.1, 0.2], c))(C), val([0.1, 0.2], C))
     agrees(lambda x, c: (val(x, c), val(x[:5], c, tensor=False)), X, M)

@@ -148,7 +148,11 @@ def test_values_are_scipys(name: str, args: Any, kwargs: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "args", "kwargs", "order"),
-    [(*case, 2 - min(number % 3, 1)) for number, case in enumerate(SMOOTH)],
+    [
+        (*case, 2 - min(number % 3, 1))
+        for number, case in enumerate(SMOOTH)
+        if not case[2] or set(case[2]) - {"axis", "keepdims"}
+    ],
 )
 def test_derivatives_are_limits_of_differences(
     name: str, args: Any, kwargs: Any, order: int
@@ -166,14 +170,15 @@ def test_derivatives_are_limits_of_differences(
 
     every = tuple(range(len(of)))
     arrays = tuple([args[place] for place in of])
-    go.gradcheck(loss, arrays, argnums=every, rtol=1e-4)
+    go.gradcheck(go.compile(loss), arrays, argnums=every, rtol=1e-4)
     # The second derivative of a search takes long to compile; that of what it finds is tested below.
     if order == 2 and (name, len(args)) != ("yeojohnson", 1):
-        go.gradcheck(loss, arrays, argnums=every, order=2, rtol=1e-3, atol=1e-5)
+        slopes = go.compile_grad(loss, every)
+        go.gradcheck(slopes, arrays, argnums=every, modes=("fwd",), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "kwargs"), [case for case in RANKED if len(case[1]) > 1][::3]
+    ("name", "args", "kwargs"), [case for case in RANKED if len(case[1]) > 1][::5]
 )
 def test_ranks_have_no_derivatives(name: str, args: Any, kwargs: Any) -> None:
     def loss(x: Any) -> Any:

@@ -254,20 +254,29 @@ def test_derivatives(name: str) -> None:
     chances = np.array([0.12, 0.47, 0.81])
     places = theirs.ppf(chances, *shapes, LOC, SCALE)
 
-    # Logarithms and rests of what is there are checked with these.
-    further = name in TRANSFORMED
-    functions = ("logpdf", "logcdf", "sf") if further else PLACES
-
-    def everything(places: Any, chances: Any, *parameters: Any) -> list[Any]:
-        of = [(method, places) for method in methods(name, functions)]
-        of += [(method, chances) for method in methods(name, ("ppf",) if further else QUANTILES)]
+    def values(of: tuple[str, ...], places: Any, chances: Any, *parameters: Any) -> list[Any]:
         # Those that are searched are roots, whose derivatives are those of the probability.
-        of = [pair for pair in of if name in SEARCHED or is_formula(name, pair[0])]
-        return [calls(name, method)(x, *parameters) for method, x in of]
+        given = [
+            method for method in methods(name, of) if name in SEARCHED or is_formula(name, method)
+        ]
+        return [
+            calls(name, method)(chances if method in QUANTILES else places, *parameters)
+            for method in given
+        ]
 
-    # Transformed ones are made of what has been checked in both modes and orders.
-    how: dict[str, Any] = {"modes": ("rev",)} if further else {"order": 2}
-    go.gradcheck(everything, (places, chances, *shapes, LOC, SCALE), **how)
+    args = (places, chances, *shapes, LOC, SCALE)
+    if name in TRANSFORMED:
+        # Made of what is checked in both modes and orders. Logarithms and rests of what is there
+        # are checked with these.
+        of = ("logpdf", "logcdf", "sf", "ppf")
+        go.gradcheck(go.compile(lambda *args: values(of, *args)), args, modes=("rev",))
+        return
+    go.gradcheck(go.compile(lambda *args: values((*PLACES, *QUANTILES), *args)), args)
+
+    def loss(*args: Any) -> Any:
+        return sum(np.sum(np.sin(part)) for part in values((*STEADY, "ppf"), *args))
+
+    go.gradcheck(go.compile_grad(loss, tuple(range(len(args)))), args, modes=("fwd",))
 
 
 @pytest.mark.parametrize("name", ALL_CONTINUOUS)
@@ -334,7 +343,8 @@ def test_tails() -> None:
 
 def test_student_at_its_centre() -> None:
     for df in (0.7, 4.5, 200.0):
-        go.gradcheck(lambda x, df: stats.t.cdf(x, df), (np.array([0.0, 1e-4, -2e-3]), df), order=2)
+        cdf = go.compile(lambda x, df: stats.t.cdf(x, df))
+        go.gradcheck(cdf, (np.array([0.0, 1e-4, -2e-3]), df), order=2)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -446,7 +456,8 @@ def test_von_mises_of_narrow_distributions() -> None:
 )
 def test_discrete_derivatives(name: str, args: Any, argnums: Any) -> None:
     functions = [calls(name, method) for method in methods(name, ("pmf", "logpmf", "cdf", "sf"))]
-    go.gradcheck(lambda *args: [f(*args) for f in functions], args, argnums=argnums, order=2)
+    everything = go.compile(lambda *args: [f(*args) for f in functions])
+    go.gradcheck(everything, args, argnums=argnums, order=2)
 
 
 # -- Vectors -----------------------------------------------------------------------------------
@@ -638,9 +649,10 @@ STATISTICS: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.parametrize("name", STATISTICS)
 def test_statistics(name: str) -> None:
     f = STATISTICS[name]
+    ours = go.compile(lambda x: f(stats, x))
     for x in (SAMPLE, SAMPLE.astype(np.float32), RNG.integers(1, 9, (7, 3))):
         for got, want in zip(
-            np.atleast_1d(f(stats, x)) if name in ("zmap", "hmean") else f(stats, x),
+            np.atleast_1d(ours(x)) if name in ("zmap", "hmean") else ours(x),
             np.atleast_1d(f(scipy.stats, x)) if name in ("zmap", "hmean") else f(scipy.stats, x),
             strict=True,
         ):

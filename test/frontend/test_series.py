@@ -49,9 +49,9 @@ def test_algebra(name: str) -> None:
         rest = f["div"](c, d), f["div"](d, c), f["div"](c, d[:1]), f["div"]([1.0, 2.0, 3.0, 4.0], d)
         return *sum(rest, ()), f["fromroots"](d), f["fromroots"](c[:0]), f["line"](c[0], c[1])
 
-    agrees(products, C, D, order=2)
+    agrees(products, C, D, order=2 if name in ("poly", "cheb") else 1)
     same(go.compile(others)(C, D), others(C, D))
-    go.gradcheck(lambda c, d: total(others(c, d)), (C, D), argnums=(0, 1), order=2)
+    go.gradcheck(lambda c, d: total(others(c, d)), (C, D), argnums=(0, 1))
     agrees(products, np.array([1, 2, 3]), np.array([4, 5]), order=0)
     agrees(lambda c, d: (f["mul"](c, d), *f["div"](c, d)), C + 1j * C[::-1], D * 1j, order=0)
 
@@ -65,7 +65,6 @@ def test_derivatives_and_integrals(name: str) -> None:
             *(integral(c), integral(c, 2, [1.0, c[0]], lbnd=0.3, scl=2.0), integral(c[:1], k=2.0)),
         ),
         C,
-        order=2,
     )
     agrees(lambda m: (der(m, axis=1), integral(m, axis=1, lbnd=-1), der(m)), np.outer(D, C))
     agrees(lambda c: (der(c), integral(c)), np.array([1, 2, 3, 4]), order=0)
@@ -93,7 +92,7 @@ def test_roots_matrices_and_other_bases(name: str) -> None:
     agrees(lambda x, y: (on2(x, y, [2, 1]), on3(x, y, x * y, [1, 0, 2])), X, X[::-1] + 0.1)
     if name != "poly":
         there, back = getattr(module, f"poly2{name}"), getattr(module, f"{name}2poly")
-        agrees(lambda c: (there(c), back(c), there(c[:1]), back(c[:2])), C, order=2)
+        agrees(lambda c: (there(c), back(c), there(c[:1]), back(c[:2])), C)
     with pytest.raises(LinAlgError, match="leading coefficient is zero"):
         go.compile(roots)(np.append(C, 0.0))
     with pytest.raises(ElementError, match="maximum degree of at least 1"):
@@ -147,7 +146,8 @@ def test_classes(cls: Any) -> None:
             (p * q // cls(c[:2], [-2, 3])).deriv().convert(kind=P.Chebyshev)(x) * fitted(x)
         )
 
-    go.gradcheck(loss, (C, X), argnums=(0, 1), order=2)
+    # The classes share what they do with coefficients.
+    go.gradcheck(loss, (C, X), argnums=(0, 1), order=2 if cls is P.Legendre else 1)
 
 
 def test_series_are_pytrees() -> None:
