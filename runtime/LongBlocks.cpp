@@ -85,18 +85,19 @@ static llvm::BasicBlock::iterator findFirst(llvm::BasicBlock &block) {
 /// joining the parts again.
 static void divide(llvm::BasicBlock &block) {
   unsigned count = 0;
-  llvm::BasicBlock *part = &block;
+  llvm::SmallVector<llvm::BasicBlock::iterator> firsts;
   for (auto it = findFirst(block); !it->isTerminator();) {
     const llvm::Instruction &last = *it++;
     ++count;
     if (count < kPart || it->isTerminator() ||
         !(llvm::isa<llvm::StoreInst>(last) || count >= 2 * kPart))
       continue;
-    part = part->splitBasicBlock(it);
-    llvm::BlockAddress::get(part);
-    it = part->begin();
+    firsts.push_back(it);
     count = 0;
   }
+  // From the end, so that each instruction is moved once.
+  for (auto first : llvm::reverse(firsts))
+    llvm::BlockAddress::get(block.splitBasicBlock(first));
 }
 
 void mlir::grad::divideLongBlocks(llvm::Module &module) {
