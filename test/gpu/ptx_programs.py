@@ -154,6 +154,11 @@ def sized(function: Callable[..., Any], x: Any) -> Code:
     return go.compile(function, dynamic=dims, device="cuda").lower(x).program.code
 
 
+def unbounded(function: Callable[..., Any], x: Any) -> Code:
+    """The program for any number of rows, as bundles have it."""
+    return go.compile(function, dynamic={"x": {0: "n"}}).lower(x).program.code
+
+
 def small_systems(a: Any, b: Any) -> Any:
     lower = np.linalg.cholesky(a)
     return np.sum(np.linalg.solve(a, b)) + np.sum(lower) + np.sum(np.linalg.slogdet(a)[1])
@@ -209,6 +214,8 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "large layers f16": functools.partial(layers, np.float16, (4096, 2048)),
     "any number of rows f32": functools.partial(sized, any_rows, ones((4096, 64))),
     "any number of rows f64": functools.partial(sized, any_rows, ones((4096, 64), "f8")),
+    "unbounded rows f32": functools.partial(unbounded, any_rows, ones((4096, 64))),
+    "unbounded rows f64": functools.partial(unbounded, any_rows, ones((4096, 64), "f8")),
     "batched product": functools.partial(
         traced, lambda a, b: a @ b, ones((8, 64, 96)), ones((8, 96, 64))
     ),
