@@ -99,8 +99,8 @@ GRADOPT_EXPORT void gradopt_cuda_module_unload(gradopt_cuda_module *module);
    `buffers` has the device addresses of all arguments, then of all results:
    row-major arrays that are aligned to GRADOPT_DEVICE_ALIGNMENT bytes, or less
    where the program needs no more. What is written does not overlap anything
-   else. Behind them is, for a program for any number of rows, how many parts the
-   room of the call has (Commands.h), in the place of an address.
+   else. Behind them is, for a program for any number of rows, how many parts
+   the room of the call has (Commands.h), in the place of an address.
 
    A program that is called again with the same buffers is captured as a graph
    and replayed. While `stream` is being captured by somebody else, the program
