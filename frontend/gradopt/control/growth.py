@@ -106,6 +106,6 @@ def _joined(origins: Sequence[_Origin]) -> _Origin:
     if len(known) < 2:
         return known[0] if known else _NOWHERE
     return _Origin(
-        frozenset().union(*[origin.sources for origin in known]),
-        frozenset().union(*[origin.products for origin in known]),
+        _NONE.union(*[origin.sources for origin in known]),
+        _NOWHERE.products.union(*[origin.products for origin in known]),
     )
