@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gradopt.recording import ir
@@ -74,22 +74,22 @@ def _follow(block: ir.Block, origins: _Origins, function_of: Callable[[str], ir.
 def _results(
     op: ir.Operation,
     operands: Sequence[_Origin],
-    outside: Mapping[ir.Value, _Origin],
+    origins: _Origins,
     function_of: Callable[[str], ir.Block],
 ) -> list[_Origin]:
     if op.name == "grad.call":
         body = function_of(op.attributes["callee"].value)
-        inside = dict(zip(body.arguments, operands, strict=True))
+        inside: _Origins = dict(zip(body.arguments, operands, strict=True))
         _follow(body, inside, function_of)
         return [inside.get(value, _NOWHERE) for value in body.operations[-1].operands]
     whole = _joined(operands)
     if op.regions:
         # What one iteration of a loop in it hands to the next may be anything of all.
         for region in op.regions:
-            inside = {**outside, **dict.fromkeys(region.arguments, whole)}
-            _follow(region, inside, function_of)
+            origins.update(dict.fromkeys(region.arguments, whole))
+            _follow(region, origins, function_of)
             ends = region.operations[-1].operands if region.operations else ()
-            whole = _joined([whole, *[inside.get(value, _NOWHERE) for value in ends]])
+            whole = _joined([whole, *[origins.get(value, _NOWHERE) for value in ends]])
         return [whole] * len(op.results)
     if whole is _NOWHERE or not op.results or op.results[0].type != _INTEGER:
         return [whole] * len(op.results)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import operator
 import sys
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from gradopt.array.handle import Handle, python_number
 from gradopt.base.dtypes import INT64
@@ -24,9 +24,8 @@ def length_by(function: FunctionType, owner: Any) -> Any:
         ValueError: it is negative; raised by the call of compiled code if only that knows it.
     """
     answer: Any = rewritten(function)(owner) if is_users(function) else function(owner)
-    is_traced = isinstance(answer, Handle) and answer._known() is None
-    if not is_traced:
-        length = operator.index(answer)
+    if not (isinstance(answer, Handle) and answer._known() is None):
+        length = operator.index(cast(Any, answer))
         if length < 0:
             raise ValueError("__len__() should return >= 0")
         return length
