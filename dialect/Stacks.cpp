@@ -91,8 +91,8 @@ bool grad::isTape(Type type) {
 }
 
 Value grad::createTape(OpBuilder &builder, Location loc, Type type) {
-  int64_t bytes = std::max<int64_t>(getBytes(type), 1);
-  return createStack(builder, loc, type, gradopt::kTapeBytes / bytes);
+  return createStack(builder, loc, type,
+                     gradopt::countTapePlaces(getBytes(type)));
 }
 
 /// A tape of zeros, in as many places as a loop like `like` uses: the loops
@@ -100,12 +100,12 @@ Value grad::createTape(OpBuilder &builder, Location loc, Type type) {
 /// value more.
 static Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
   Location loc = like.getLoc();
-  // Of a batch, places are not the first dimension.
-  SmallVector<int64_t> shape(cast<RankedTensorType>(tape).getShape());
-  int64_t *places = llvm::max_element(shape);
-  *places = 1;
-  Value zeros =
-      createZero(builder, loc, cast<RankedTensorType>(tape).clone(shape));
+  auto type = cast<RankedTensorType>(tape);
+  SmallVector<int64_t> shape(type.getShape());
+  size_t places = gradopt::findTapePlaces(shape.data(), shape.size(),
+                                          getBytes(type.getElementType()));
+  shape[places] = 1;
+  Value zeros = createZero(builder, loc, type.clone(shape));
   Value empty = createUndefined(builder, loc, tape);
   Value begin = arith::ConstantIndexOp::create(builder, loc, 0);
   Value one = arith::ConstantIndexOp::create(builder, loc, 1);
@@ -116,7 +116,7 @@ static Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
       [&](OpBuilder &nested, Location loc, Value number, ValueRange carried) {
         Value next = DynamicUpdateSliceOp::create(
             nested, loc, carried[0], zeros,
-            indicesOf(nested, loc, carried[0], number, places - shape.begin()));
+            indicesOf(nested, loc, carried[0], number, places));
         scf::YieldOp::create(nested, loc, next);
       });
   // Each tape is written to: to take two for one would mean to copy it.
@@ -125,7 +125,7 @@ static Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
 }
 
 /// Whether the body of the loop itself puts values on the tape that is result
-/// `i`: one in each iteration, or a row of scalars, one by one.
+/// `i`: one in each iteration, or a row of them, one by one.
 static bool pushesItself(scf::ForOp loop, unsigned i) {
   Value tape = loop.getYieldedValues()[i];
   while (auto push = tape.getDefiningOp<DynamicUpdateSliceOp>()) {

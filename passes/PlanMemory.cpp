@@ -304,9 +304,10 @@ static LogicalResult place(Plan &plan, int64_t alignment) {
   for (const Buffer &tape : plan.tapes) {
     auto type = cast<MemRefType>(tape.alloc->getResult(0).getType());
     int64_t &most = bytes[tape.offset];
-    // Of a batch, places are not the first dimension.
-    int64_t places = *llvm::max_element(type.getShape());
-    most = std::max(most, *getByteSize(type) / places);
+    size_t places =
+        gradopt::findTapePlaces(type.getShape().data(), type.getRank(),
+                                *getElementBytes(type.getElementType()));
+    most = std::max(most, *getByteSize(type) / type.getDimSize(places));
   }
   for (auto [offset, most] : bytes)
     plan.tapeBytes += most;

@@ -19,9 +19,6 @@
 #include <new>
 
 using gradopt::kTapeBytes;
-
-/// A process has about so many bytes of addresses.
-static constexpr size_t kAddresses = size_t(1) << 47;
 using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
 using gradopt::runtime::ArenaUser;
@@ -37,6 +34,9 @@ using gradopt::runtime::runWithTargets;
 using gradopt::runtime::setTimedCommands;
 using gradopt::runtime::Targets;
 using gradopt::runtime::TimedCommands;
+
+/// A process has about so many bytes of addresses.
+static constexpr size_t kAddresses = size_t(1) << 47;
 
 /// Arenas of at most so many bytes are on the stack of the call: to share one
 /// takes as long as a program that needs no more.

@@ -350,6 +350,23 @@ def test_many_residuals() -> None:
     assert len(re.findall(r"tensor\.empty\(\) : tensor<\d{9,}x", text)) <= 3
 
 
+def test_zeros_on_tapes_of_long_values() -> None:
+    """A value may have more elements than its tape has places."""
+
+    def f(x: Any, n: Any) -> Any:
+        return np.sum(go.fori_loop(0, n, lambda _, y: np.sin(y) * x, x, checkpoint="all"))
+
+    def of_gradients(x: Any, n: Any) -> Any:
+        return sum(np.sum(x * go.grad(f)(x * s, n)) for s in (1.0, 1.1))
+
+    size = 2_000_000
+    places = (1 << 40) // (8 * size)
+    text = go.compile_grad(of_gradients, capture="trace").lower(np.ones(size), 2).mlir("adjoint")
+    tape = f"tensor<{places}x{size}xf64>"
+    pushed = set(re.findall(rf"grad\.dynamic_update_slice .*: {tape}, (tensor<\S*>)", text))
+    assert pushed == {f"tensor<1x{size}xf64>"}
+
+
 def test_threads() -> None:
     """Each call has tapes of its own."""
     run = go.compile_value_and_grad(chained)
