@@ -287,6 +287,7 @@ private:
   const char *checkRead(const gradopt_operand *operands) const;
   const char *checkHostCall(const gradopt_operand *operands,
                             uint32_t count) const;
+  bool isRoom(uint32_t word) const;
   bool isOutside(const gradopt_operand &address, int64_t bytes) const;
   const char *checkTarget(const gradopt_command &command,
                           size_t numKernels) const;
@@ -376,14 +377,24 @@ const char *Checker::checkRead(const gradopt_operand *operands) const {
                                        : nullptr;
 }
 
+/// Whether a word is not the address of a buffer, but the number of parts that
+/// the room of a call has.
+bool Checker::isRoom(uint32_t word) const {
+  uint32_t last = GRADOPT_WORD_BUFFERS + table->num_buffers - 1;
+  return place == Place::Device && table->num_buffers > 1 && word == last - 1 &&
+         gradopt_buffer_sizes(table)[word - GRADOPT_WORD_CONSTANTS] ==
+             GRADOPT_NUMBER_SIZE;
+}
+
 /// Whether so many bytes from an address that is known are not all in its
 /// buffer.
 bool Checker::isOutside(const gradopt_operand &address, int64_t bytes) const {
   auto [base, index, offset] = address;
   return index == GRADOPT_WORD_ZERO && base >= GRADOPT_WORD_CONSTANTS &&
          base < firstRegister() &&
-         gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS] - offset <
-             bytes;
+         (isRoom(base) ||
+          gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS] - offset <
+              bytes);
 }
 
 /// What the buffers of a call have to be like is known to the function alone.
@@ -428,8 +439,7 @@ const char *Checker::checkOperand(const gradopt_operand &operand) const {
       return "expected the address of a register";
   } else if (base >= GRADOPT_WORD_CONSTANTS && base < firstRegister()) {
     int64_t size = gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS];
-    if (size != GRADOPT_NUMBER_SIZE &&
-        (operand.offset < 0 || operand.offset > size))
+    if (!isRoom(base) && (operand.offset < 0 || operand.offset > size))
       return "address outside of its buffer";
   }
   return nullptr;
