@@ -257,7 +257,15 @@ def GradResolveOpenSizes : Pass<"grad-resolve-open-sizes", "::mlir::func::FuncOp
     One dimension of a buffer can be open. If that is not the outermost one, strides
     are computed (`memref.reinterpret_cast`). Anything else, and calls on such
     buffers but `grad.sort_into`, are errors.
+
+    For a device, the caller says how much room there is, in an argument before
+    the arena, and loops over rows that write others in each iteration are marked
+    `grad.parallel`: the numbers of rows need not be read by the host.
   }];
+  let options = [
+    Option<"forDevice", "for-device", "bool", /*default=*/"false",
+           "The caller says how much room there is, and a GPU goes through rows at once">
+  ];
   let statistics = [
     Statistic<"numLoops", "num-loops", "Loops over all rows of a buffer made">
   ];

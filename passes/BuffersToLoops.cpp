@@ -486,11 +486,6 @@ private:
 
 struct GradBuffersToLoops
     : grad::impl::GradBuffersToLoopsBase<GradBuffersToLoops> {
-  void getDependentDialects(DialectRegistry &registry) const override {
-    GradBuffersToLoopsBase::getDependentDialects(registry);
-    registry.insert<LLVM::LLVMDialect>();
-  }
-
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     memref::populateExpandStridedMetadataPatterns(set);

@@ -13,7 +13,6 @@
 
 #include "passes/Pipelines.h"
 #include "passes/Passes.h"
-#include "passes/ResolveOpenSizes.h"
 #include "runtime/DeviceCodegen.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -129,8 +128,9 @@ static void buildBufferized(OpPassManager &manager,
   GradPlanMemoryOptions plan;
   plan.remarks = options.planRemarks;
   manager.addPass(createGradPlanMemory(plan));
-  manager.addNestedPass<func::FuncOp>(
-      createGradResolveOpenSizes(options.isForDevice()));
+  GradResolveOpenSizesOptions open;
+  open.forDevice = options.isForDevice();
+  manager.addNestedPass<func::FuncOp>(createGradResolveOpenSizes(open));
   GradContractionsToBlasOptions blas;
   blas.threshold = options.blasThreshold;
   blas.forDevice = options.isForDevice();

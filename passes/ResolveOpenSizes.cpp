@@ -26,7 +26,6 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "passes/ResolveOpenSizes.h"
 #include "dialect/GradDialect.h"
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
@@ -113,15 +112,6 @@ namespace {
 struct GradResolveOpenSizes
     : grad::impl::GradResolveOpenSizesBase<GradResolveOpenSizes> {
   using GradResolveOpenSizesBase::GradResolveOpenSizesBase;
-  GradResolveOpenSizes() = default;
-  GradResolveOpenSizes(const GradResolveOpenSizes &other)
-      : GradResolveOpenSizesBase(other) {}
-
-  Option<bool> forDevice{
-      *this, "for-device",
-      llvm::cl::desc("the caller says how much room there is, and a GPU goes "
-                     "through rows at once"),
-      llvm::cl::init(false)};
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
@@ -609,10 +599,4 @@ void GradResolveOpenSizes::replaceConstants(func::FuncOp func) {
     op.getResult().replaceAllUsesWith(value);
     op.erase();
   }
-}
-
-std::unique_ptr<Pass> mlir::grad::createGradResolveOpenSizes(bool forDevice) {
-  auto pass = std::make_unique<GradResolveOpenSizes>();
-  pass->forDevice = forDevice;
-  return pass;
 }

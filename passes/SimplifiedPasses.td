@@ -68,8 +68,8 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
     ```
     A single slice, and few slices that overlap and cover most of the value,
     become a sum of `grad.pad`, which is one loop (`grad-share-pads`). So do
-    three or more such slices of one value, up to constant factors, in a chain
-    that does not begin with zeros. What is left is added in place. A zero may
+    three or more such slices of one value, or of linear functions of it, in a
+    chain that does not begin with zeros. What is left is added in place. A zero may
     change its sign.
 
     The cotangents of `x[i] = f(x[i - 1])` in a loop are a slice, zeros in its
@@ -124,8 +124,8 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
 def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
   let summary = "Make shifted pads of one value slices of one pad";
   let description = [{
-    The gradient of a stencil is a sum of pads with zeros of the same value, up
-    to constant factors. They become views of one pad:
+    The gradient of a stencil is a sum of pads with zeros of the same value, or
+    of linear functions of it, such as a multiple. They become views of one pad:
 
     ```mlir
     %a = grad.pad %g, %zero, low = [0], high = [2], interior = [0]
@@ -138,6 +138,8 @@ def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
     %b = grad.negative %s
     ```
 
+    Of the values that the others are functions of, the one is padded from which
+    they take fewest operations: what is a factor of all is multiplied with once.
     Where the borders would be larger than half of the value, nothing is done.
     Zeros of a border may change their sign by a negative factor.
   }];
