@@ -603,11 +603,29 @@ def handles():
 
 
 @contextlib.contextmanager
+def replaces():
+    try:
+        yield
+    except ValueError as error:
+        raise KeyError("k") from error
+
+
+class Replacing:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is not None:
+            raise KeyError("k")
+
+
+@contextlib.contextmanager
 def cleans_up():
     try:
         yield
-    except TypeError as error:
-        raise KeyError("k") from error
+    except ValueError:
+        len("")
+        raise
     finally:
         len("")
 
@@ -623,7 +641,7 @@ def test_managers_that_may_suppress_what_compiled_code_raises_are_refused() -> N
 
         return f
 
-    for manager in (Manager, handles, contextlib.ExitStack):
+    for manager in (Manager, handles, contextlib.ExitStack, replaces, Replacing):
         with pytest.raises(UnsupportedError, match=r"a `with` of an object.*may suppress it"):
             go.compile(raises(manager))(1.0)
     for manager in (Plain, lambda: np.errstate(all="ignore"), cleans_up):

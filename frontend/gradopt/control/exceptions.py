@@ -189,9 +189,13 @@ class Managed:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> Any:
         handlers.ends()
+        if error is not None and _is_own(error, self._caught):
+            with contextlib.suppress(Exception):  # No other one takes its place.
+                self._exits(kind, error, traceback)
+            return False
         suppressed = self._exits(kind, error, traceback)
-        if error is None or _is_own(error, self._caught):
-            return suppressed if error is None else False
+        if error is None:
+            return suppressed
         if not suppressed and _is_thrown(error):
             again = raised(error)
             if again is not error:

@@ -30,10 +30,11 @@ def exit_of(manager: Any) -> FunctionType | None:
 
 
 def may_suppress(function: FunctionType | None) -> bool:
-    """Whether such a function may end an exception.
+    """Whether such a function may end an exception, or raise another one in its place.
 
-    It does not if it returns nothing else than constants that are false, or if it is a generator
-    (`contextlib.contextmanager`) that does not yield where it handles exceptions. Managers that are
+    It does not if it returns nothing else than constants that are false and raises nothing, or if
+    it is a generator (`contextlib.contextmanager`) that yields where it handles exceptions by a
+    plain `raise` at most. Managers that are
     written in C are taken for such as well: locks, files and the like.
     """
     if function is None:
@@ -47,7 +48,8 @@ def may_suppress(function: FunctionType | None) -> bool:
     if function.__code__.co_flags & inspect.CO_GENERATOR:
         return any(map(_is_handler, _around_yields(tree)))
     return any(
-        isinstance(node, ast.Return) and not _is_false(node.value) for node in inside(tree.body)
+        isinstance(node, ast.Raise) or (isinstance(node, ast.Return) and not _is_false(node.value))
+        for node in inside(tree.body)
     )
 
 
@@ -68,5 +70,11 @@ def _is_handler(statement: Any) -> bool:
     """Whether such a statement may end an exception: a `with` may, as far as its source tells."""
     if isinstance(statement, ast.With):
         return True
-    handles = any(not isinstance(h.body[-1], ast.Raise) for h in statement.handlers)
+    handles = any(not _raises_again(handler) for handler in statement.handlers)
     return handles or leaves(statement.finalbody)
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler ends by raising what it handles, and raises nothing else."""
+    raised = [node for node in inside(handler.body) if isinstance(node, ast.Raise)]
+    return raised == [handler.body[-1]] and handler.body[-1].exc is None  # pyright: ignore
