@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
+from gradopt.errors import UnsupportedError
 
 X = np.array([0.3, -1.2, 2.0, 0.75, -0.4, 1.5])
 A = X.reshape(2, 3)
@@ -129,6 +130,26 @@ def test_partial_results_are_kept_in_the_output(name: str) -> None:
     whole(np.abs(a), other)
     go.compile(whole)(np.abs(a), one)
     assert one == other
+
+
+def test_extremes_compare_what_the_output_holds_with_the_others() -> None:
+    """In a dtype that has room for both."""
+
+    def f(a: Any, b: Any, low: Any, high: Any) -> None:
+        np.max(a, axis=0, out=low)
+        np.min(b, axis=0, out=high)
+
+    a, b = np.array([[65534, 3], [5, 9]], np.uint16), np.array([[-1, 3], [100, 2]], np.int8)
+    ours, theirs = ((np.zeros(2, np.int8), np.zeros(2, np.uint8)) for _ in range(2))
+    f(a, b, *theirs)
+    go.compile(f)(a, b, *ours)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # NumPy compares these as float64, and casts what that cannot hold.
+    with pytest.raises(UnsupportedError, match="convert the result with astype"):
+        go.compile(lambda a, out: np.max(a, axis=0, out=out))(
+            a.astype(np.uint64), np.zeros(2, np.int64)
+        )
 
 
 def test_extremes_begin_with_initial_in_the_output() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from gradopt.array.dispatch import INTO
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, DType, is_inexact
+from gradopt.base.dtypes import FLOAT64, DType, is_inexact, resolve_ufunc
+from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
-from gradopt.errors import DTypeError
+from gradopt.errors import DTypeError, UnsupportedError
 from gradopt.functions.quantiles import middle_of
 from gradopt.functions.reductions import mean_parts, var_parts
 from gradopt.ir import prims
@@ -28,20 +29,31 @@ def _extreme(dtype: DType, function: Callable[..., Any], a: Any, *args: Any, **k
     if x.dtype.kind == "c" or is_inexact(dtype) or np.can_cast(x.dtype, dtype, "safe"):
         return function(a, *args, **kwargs)
 
+    # In which NumPy compares: of a signed and an unsigned integer it is another one.
+    common = resolve_ufunc(np.maximum, dtype, x.dtype)[-1]
+    if is_inexact(common) and not is_inexact(x.dtype):
+        raise UnsupportedError(
+            f"out= of {dtype} for integers of {x.dtype} is not supported: NumPy compares them as "
+            f"{common}; convert the result with astype",
+            source_location(),
+        )
+
     def held(value: Value) -> Value:
-        return prims.convert(prims.convert(value, dtype), x.dtype)
+        return prims.convert(prims.convert(value, dtype), common)
 
     initial = kwargs.get("initial")
     if initial is not None and initial is not np._NoValue:
         kwargs["initial"] = held(traced(initial, x.dtype))
-        return function(x, *args, **kwargs)
+        return function(prims.convert(x, common), *args, **kwargs)
     if x.shape.__class__ is Sizes:
         raise unknown_size(f"out= of another dtype, {dtype},")
     axis = args[0] if args else kwargs.get("axis")
     axes = prims.normalize_axes(axis, x.ndim) if x.ndim else ()
     is_first = np.zeros(x.shape, bool)
     is_first[tuple([0 if i in axes else slice(None) for i in range(x.ndim)])] = True
-    return function(prims.select(traced(is_first), held(x), x), *args, **kwargs)
+    return function(
+        prims.select(traced(is_first), held(x), prims.convert(x, common)), *args, **kwargs
+    )
 
 
 def _divided(parts: Callable[..., tuple[Value, Any]]) -> Callable[..., Any]:
