@@ -14,9 +14,16 @@ import numpy as np
 import pytest
 
 import gradopt as go
+from gradopt.control import operators
 from gradopt.errors import ConversionError
 
 X = np.linspace(-1, 2, 90)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops are long sooner, so that programs are small."""
+    monkeypatch.setattr(operators, "_MOST_KNOWN", 32)
 
 
 def counted(x: Any) -> Any:

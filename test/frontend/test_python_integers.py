@@ -279,6 +279,18 @@ def sums(x: Any) -> Any:
     return x + n
 
 
+def powers(x: Any) -> Any:
+    for i in range(70):
+        x = x + 1 / 2**i + (10**i) % 7 - 1 / (i + 1) ** 12
+    return x
+
+
+def small_powers(x: Any) -> Any:
+    for i in range(70):
+        x = x + i**2 * (-1) ** i
+    return x
+
+
 def in_circles(x: Any) -> Any:
     i = 0
     for _ in range(12):
@@ -295,6 +307,8 @@ def in_circles(x: Any) -> Any:
         (fibonacci, False),
         (under_conditions, False),
         (in_an_inner_loop, False),
+        (powers, False),
+        (small_powers, True),
         (sums, True),
         (in_circles, True),
     ],

@@ -67,6 +67,7 @@ from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec
 from gradopt.transforms.counted import counted
 from gradopt.transforms.inner import InnerFunction, emit_call
+from gradopt.transforms.integers import LARGE_POWERS
 from gradopt.transforms.loops import repeated
 
 # Each of them finds a name or an array that the loop carries, or what a number becomes.
@@ -157,6 +158,7 @@ class Loop:
         self._test = test
         self._sequence = sequence
         self._here: Scope = prims.scope()
+        self._powers = 0
         self._notes: _Notes = self._here.trace.notes.setdefault((site, "loop"), _Notes())
         self._entries = Entries(is_loop=True)
         self._length = 0 if sequence is None else sequence.length()
@@ -270,6 +272,7 @@ class Loop:
 
     def _run_body(self, part: Part) -> None:
         counter: list[Value] = []
+        self._powers = part.scope.trace.notes.get(LARGE_POWERS, 0)
 
         def enter() -> Sequence[Value]:
             if self._sequence is not None:
@@ -422,7 +425,13 @@ class Loop:
             and spec.weak
             and spec.dtype.kind == "i"
         ]
-        if numbers and grow_by_factors(body.scope.block, numbers, self._here.trace.function_of):
+        trace = self._here.trace
+        if trace.notes.get(LARGE_POWERS, 0) > self._powers:
+            raise CannotRollError(
+                "a power of an integer of Python may be larger than those of compiled code",
+                self._site.place,
+            )
+        if numbers and grow_by_factors(body.scope.block, numbers, trace.function_of):
             raise CannotRollError(
                 "an integer of Python grows by a factor in each iteration, and may soon be larger "
                 "than those of compiled code",

@@ -91,7 +91,7 @@ from gradopt.transforms.mapped import Joined
 # Loops of fewer iterations are written down one by one.
 FEWEST_ITERATIONS = 8
 # Iterations of a `while` whose condition is known, before the others become a loop.
-_MOST_KNOWN = 32
+_MOST_KNOWN = 1000
 # Iterations of a `while` that are written down one in the other, where it cannot be a loop.
 _MOST_NESTED = 50
 

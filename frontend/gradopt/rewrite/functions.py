@@ -337,6 +337,7 @@ _CONTROL = frozenset(
     or name.startswith("UNARY_NOT")
 )
 _SUBSCRIPT = opcode.opmap.get("BINARY_SUBSCR", -1)
+_COMPARISON = opcode.opmap["COMPARE_OP"]
 # A list in the function may be indexed.
 _INDEXED_LISTS = {opcode.opmap["BUILD_LIST"], _SUBSCRIPT}
 # What may be a special method of the user's.
@@ -383,6 +384,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     if not hasattr(code, "co_positions") or not _CONTROL.isdisjoint(code.co_code[::2]):
         return True
     used = set(code.co_code[::2])
+    if _COMPARISON in used and (used & _DISPLAYS or any(type(c) is tuple for c in code.co_consts)):
+        return True  # Tuples may be compared.
     if _SUBSCRIPT in used and any(type(constant) is tuple for constant in code.co_consts):
         return True  # A tuple of numbers may be indexed.
     if used >= _INDEXED_LISTS or (used & _DISPLAYS and _gives_lists(code)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import wrap
+from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import is_traced
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
@@ -58,9 +58,28 @@ def lcm(x: Any, y: Any) -> Value:
 _NEGATIVE = "integers to negative integer powers are not allowed, but an exponent is {value}"
 
 
+# How many powers of integers of Python have been traced that may be large, in the notes of a trace.
+LARGE_POWERS = "large powers"
+
+
+def _is_of_python(x: Any) -> bool:
+    """Whether an operand is an integer of Python, traced or not."""
+    return type(x) is int or (isinstance(x, Handle) and x._weak and x.dtype.kind == "i")
+
+
+def _may_be_large(base: Any, exponent: Any) -> bool:
+    """Whether a power of integers that a loop counts may soon be beyond int64."""
+    if type(exponent) is int:
+        return exponent > 4
+    return type(base) is not int or base not in (-1, 0, 1)
+
+
 @register(np.power)
 def power(base: Any, exponent: Any) -> Value:
     """`numpy.power`; of integers with exponents that are not constant by repeated squares."""
+    if _is_of_python(base) and _is_of_python(exponent) and _may_be_large(base, exponent):
+        notes = prims.scope().trace.notes
+        notes[LARGE_POWERS] = notes.get(LARGE_POWERS, 0) + 1
     simple = simple_power(base, exponent)
     if simple is not None:
         return simple
