@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.special as sp
@@ -255,6 +256,46 @@ def test_error_functions_of_complex_numbers_have_derivatives() -> None:
     # Holomorphic: the derivative is the one of the equation.
     slope = go.compile(lambda z: go.jvp(sp.erf, (z,), (np.ones_like(z),))[1])(x + 1j * y)
     np.testing.assert_allclose(slope, 2 / np.sqrt(np.pi) * np.exp(-((x + 1j * y) ** 2)), 1e-13)
+
+
+def test_slopes_of_error_functions_far_away() -> None:
+    """Where the equations that they solve leave rounding errors."""
+    z = np.array([25 + 3j, -40 + 1e-6j, 3e3 - 1e-3j, 1e6 + 1e6j, 3e8 + 2j, 21 - 19j, 5 + 30j])
+    with mpmath.workdps(400):
+        points = [mpmath.mpc(v) for v in z]
+
+        def wofz(z: Any) -> Any:
+            return mpmath.exp(-z * z) * mpmath.erfc(-1j * z)
+
+        def dawsn(z: Any) -> Any:
+            return mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(-z * z) * mpmath.erfi(z)
+
+        root = mpmath.sqrt(mpmath.pi)
+        want = np.array(
+            [
+                [2j / root - 2 * v * wofz(v) for v in points],
+                [1j * (2j / root - 2 * (1j * v) * wofz(1j * v)) for v in points],
+                [1 - 2 * v * dawsn(v) for v in points],
+            ]
+        ).astype(complex)
+        profile = mpmath.diff(lambda s: mpmath.re(wofz((1 + 0.5j) / s / root)) / s, 1e-3)
+
+    def slopes(z: Any) -> Any:
+        return np.stack(
+            [go.jvp(f, (z,), (np.ones_like(z),))[1] for f in (sp.wofz, sp.erfcx, sp.dawsn)]
+        )
+
+    got = go.compile(slopes)(z)
+    known = np.isfinite(want) & (np.abs(want) < 1e300)
+    assert known.sum() >= 18
+    got, want = got[known], want[known]
+    for part in (np.real, np.imag):
+        assert (np.abs(part(got) - part(want)) <= 1e-12 * np.abs(want)).all()
+    # It is the difference of numbers that are 1 / sigma^2 times as large.
+    sigma = 1e-3 * np.sqrt(np.pi / 2)
+    slope = go.grad(lambda s: sp.voigt_profile(1.0, s, 0.5))(sigma)
+    want_slope = float(profile) / (np.sqrt(2 * np.pi) * np.pi / 2)
+    np.testing.assert_allclose(slope, want_slope, 1e-15 / sigma**2)
 
 
 def test_hankels_functions() -> None:

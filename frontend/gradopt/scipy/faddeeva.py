@@ -32,6 +32,9 @@ _ENDS = np.arange(1, _COUNT) * _STEP
 _ROOT_PI = math.sqrt(math.pi)
 # Terms of series around 0, for numbers of a size up to 1.
 _TERMS = 22
+# Where series at infinity are exact, and their terms: DLMF 7.12.1, differentiated.
+_FAR = 20.0
+_FAR_TERMS = [math.prod(range(1, 2 * k + 2, 2)) / 2**k for k in range(10)]
 
 Function = Callable[[Any], Any]
 
@@ -80,6 +83,41 @@ def _series(z: Any, sign: int) -> Any:
     for k in range(_TERMS, -1, -1):
         total = 1 / (math.factorial(k) * (2 * k + 1)) + square * total
     return z * total
+
+
+def _is_far(z: Any) -> Any:
+    return np.real(z) ** 2 + np.imag(z) ** 2 > _FAR**2
+
+
+def _slope_at_infinity(z: Any) -> Any:
+    """`i sqrt(pi) w'(z)` in the upper half plane, less what decays there as `exp(-z^2)`."""
+    inverse, total = 1 / (z * z), 0.0
+    for factor in reversed(_FAR_TERMS):
+        total = (total + factor) * inverse
+    return total
+
+
+def _faddeeva_slope(z: Any, w: Any) -> Any:
+    """`2 i / sqrt(pi) - 2 z w`, in which little is left of large numbers but rounding errors."""
+    # Upon the axis, what decays is all of the real part.
+    is_far = _is_far(z) & (np.abs(np.imag(z)) > 1e-150)
+    below = np.imag(z) < 0
+    upper = np.where(is_far, np.where(below, -z, z), _FAR)
+    # w'(z) = w'(-z) - 4 z exp(-z^2)
+    under = is_far & below
+    inner = np.where(under, z, 0.0)
+    far = -1j / _ROOT_PI * _slope_at_infinity(upper) - 4 * inner * np.exp(-inner * inner)
+    return np.where(is_far, far, 2j / _ROOT_PI - 2 * z * w)
+
+
+def _dawson_slope(z: Any, d: Any) -> Any:
+    """`1 - 2 z d`; see `_faddeeva_slope`."""
+    is_far = _is_far(z)
+    # It is even. On the axis nothing decays.
+    upper = np.where(is_far, np.where(np.imag(z) < 0, -z, z), _FAR)
+    inner = np.where(np.imag(upper) > 0, upper, 0.0)
+    decays = 1j * _ROOT_PI * inner * np.exp(-inner * inner)
+    return np.where(is_far, -_slope_at_infinity(upper) / 2 - decays, 1 - 2 * z * d)
 
 
 def _near(z: Any) -> Any:
@@ -137,12 +175,12 @@ def _holomorphic(name: str, value: Function, slope: Callable[[Any, Any], Any]) -
     return made
 
 
-WOFZ = _holomorphic("wofz", _faddeeva, lambda z, w: 2j / _ROOT_PI - 2 * z * w)
+WOFZ = _holomorphic("wofz", _faddeeva, _faddeeva_slope)
 _holomorphic("erf", _error, lambda z, _: 2 / _ROOT_PI * np.exp(-z * z))
 _holomorphic("erfc", _complement, lambda z, _: -2 / _ROOT_PI * np.exp(-z * z))
-_holomorphic("erfcx", lambda z: _faddeeva(1j * z), lambda z, w: 2 * z * w - 2 / _ROOT_PI)
+_holomorphic("erfcx", lambda z: _faddeeva(1j * z), lambda z, w: 1j * _faddeeva_slope(1j * z, w))
 _holomorphic("erfi", lambda z: -1j * _error(1j * z), lambda z, _: 2 / _ROOT_PI * np.exp(z * z))
-_holomorphic("dawsn", _dawson, lambda z, d: 1 - 2 * z * d)
+_holomorphic("dawsn", _dawson, _dawson_slope)
 
 
 def _wofz(z: Any, out: None = None) -> Value:
