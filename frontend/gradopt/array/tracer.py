@@ -52,7 +52,7 @@ def _why_it_must_be_known() -> str:
     return "" if reason is None else f". The function is not rewritten: {reason}"
 
 
-_power = operator(np.power)
+_power, _square = operator(np.power), unary(np.square)
 
 
 class Tracer(Handle):
@@ -569,6 +569,8 @@ class Tracer(Handle):
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None:
             raise unsupported("pow with a modulus", "use numpy.remainder of the power")
+        if type(other) is int and other == 2 and self.dtype == BOOL and not self._is_scalar:
+            return _square(self)  # As NumPy, of whose powers bools alone have another dtype.
         return _power(self, other)
 
     __rpow__ = operator(np.power, reflected=True)
