@@ -288,7 +288,7 @@ def test_values(program: Program) -> None:
         np.testing.assert_allclose(a, e, rtol=1e-12, atol=1e-12)
 
 
-@by_hypothesis(40)
+@by_hypothesis(20)
 @given(programs)
 def test_derivatives(program: Program) -> None:
     function, (x, y, i, j) = _function(program), program.arguments()

@@ -116,6 +116,7 @@ def test_the_message_is_that_of_the_status() -> None:
     assert len(said) > 2
 
 
+@pytest.mark.slow
 def test_derivatives_of_a_throw() -> None:
     """Of a body that is thrown up and falls down again, all is known."""
 

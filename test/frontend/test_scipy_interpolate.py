@@ -361,6 +361,7 @@ def test_errors() -> None:
         compiled(3.5)
 
 
+@pytest.mark.slow
 def test_surfaces() -> None:
     x, y = np.cumsum(RNG.uniform(0.3, 1, size=6)), np.cumsum(RNG.uniform(0.3, 1, size=5))
     z = RNG.normal(size=(6, 5))

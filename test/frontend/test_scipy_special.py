@@ -205,6 +205,7 @@ def test_carlsons_integrals_of_numbers_far_apart(
     assert third(x, y, z, p) == pytest.approx(want, rel=1e-14)
 
 
+@pytest.mark.slow
 def test_carlsons_integrals_have_derivatives() -> None:
     x = np.array([0.5, 1.5, 1.5, 0.4])
     p = np.array([0.7, 2.1, -1.3, -0.4])

@@ -258,7 +258,7 @@ def test_first_order(case: Case) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::gradopt.errors.LargeProgramWarning")
-@by_hypothesis(15)
+@by_hypothesis(7)
 @given(cases)
 def test_second_order(case: Case) -> None:
     gradient = go.grad(case.loss)
@@ -316,7 +316,7 @@ def test_third_order(case: Case) -> None:
         case.check(got[way], want)
 
 
-@by_hypothesis(20)
+@by_hypothesis(10)
 @given(cases, st.integers(0, 3), st.integers(-1, 0))
 def test_maps_of_derivatives(case: Case, size: int, axis: int) -> None:
     """Along directions, with x the same for all; and along both."""

@@ -34,6 +34,7 @@ def run(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_programs_run_elsewhere(folder: Path) -> None:
     done = run(folder, "--driver", str(library_path()))
     assert done.returncode == 0, done.stdout + done.stderr
