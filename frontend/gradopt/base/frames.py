@@ -55,9 +55,9 @@ def _hidden(error: Exception) -> GradoptError | None:
         return error.__cause__ if "array element" in str(error) else None
     # Where NumPy catches it and tries something else, as np.mgrid[:n, :2] does.
     hidden = error.__context__
-    if not isinstance(hidden, GradoptError) or hidden.__traceback__ is None:
+    if not isinstance(hidden, GradoptError) or not _is_numpys(error.__traceback__):
         return None
-    return hidden if is_internal(hidden.__traceback__.tb_frame) else None
+    return hidden
 
 
 def _named(error: TypeError) -> GradoptError | None:
@@ -79,6 +79,15 @@ def _named(error: TypeError) -> GradoptError | None:
             location,
         )
     return None
+
+
+def _is_numpys(traceback: types.TracebackType | None) -> bool:
+    """Whether an exception was raised in a function of NumPy's."""
+    name = ""
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
+    return name.partition(".")[0] == "numpy"
 
 
 def _is_ours(traceback: types.TracebackType | None) -> bool:

@@ -82,15 +82,9 @@ def _results(
         inside: _Origins = dict(zip(body.arguments, operands, strict=True))
         _follow(body, inside, function_of)
         return [inside.get(value, _NOWHERE) for value in body.operations[-1].operands]
-    whole = _joined(operands)
     if op.regions:
-        # What one iteration of a loop in it hands to the next may be anything of all.
-        for region in op.regions:
-            origins.update(dict.fromkeys(region.arguments, whole))
-            _follow(region, origins, function_of)
-            ends = region.operations[-1].operands if region.operations else ()
-            whole = _joined([whole, *[origins.get(value, _NOWHERE) for value in ends]])
-        return [whole] * len(op.results)
+        return _of_regions(op, operands, origins, function_of)
+    whole = _joined(operands)
     if whole is _NOWHERE or not op.results or op.results[0].type != _INTEGER:
         return [whole] * len(op.results)
     if op.name in _PRODUCTS:
@@ -99,6 +93,38 @@ def _results(
         both = operands[0].sources, operands[1].sources
         whole = whole._replace(products=whole.products | {both})
     return [whole] * len(op.results)
+
+
+def _of_regions(
+    op: ir.Operation,
+    operands: Sequence[_Origin],
+    origins: _Origins,
+    function_of: Callable[[str], ir.Block],
+) -> list[_Origin]:
+    """The results of a loop or branch: each may be what one of its regions ends with in its
+    place, which is what the next iteration has there."""
+    count = len(op.results)
+    # Of loops, what they carry comes last; before it, bounds and step. Of others, it may be any.
+    is_loop = op.name in ("scf.for", "scf.while") and len(operands) >= count
+    first = len(operands) - count if is_loop else len(operands)
+    bounds, places = _joined(operands[:first]), [_NOWHERE] * count
+    if is_loop:
+        places = list(operands[first:])
+    for _ in range(count + 1):
+        before = list(places)
+        for region in op.regions:
+            arguments = region.arguments
+            counters = len(arguments) - count
+            for i, argument in enumerate(arguments):
+                is_carried = is_loop and i >= counters
+                origins[argument] = places[i - counters] if is_carried else bounds
+            _follow(region, origins, function_of)
+            ends = region.operations[-1].operands if region.operations else ()
+            for i, value in enumerate(ends[len(ends) - count :] if count else ()):
+                places[i] = _joined([places[i], origins.get(value, _NOWHERE)])
+        if places == before:
+            break
+    return places
 
 
 def _joined(origins: Sequence[_Origin]) -> _Origin:

@@ -14,40 +14,14 @@ import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, TYPED_UFUNCS, complex_handler
 from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.base.dtypes import FLOAT64, DType, kind_of, resolve_ufunc, result_type
-from gradopt.base.location import source_location
-from gradopt.errors import UnsupportedError
+from gradopt.base.dtypes import resolve_ufunc
+from gradopt.functions.ufuncs import converted, floats
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
 from gradopt.recording import grad, special
 
 F = Callable[..., Any]
-
-
-def floats(name: str, *inputs: Any) -> list[Value]:
-    """Operands of a function that is no ufunc: floats keep their dtype, integers are float64.
-
-    Raises:
-        UnsupportedError: one of them is complex.
-    """
-    operands = [listed(value) for value in inputs]
-    dtype = result_type(*[promotion_kind(value) for value in operands])
-    return converted(name, operands, dtype if kind_of(dtype) in "fc" else FLOAT64)
-
-
-def converted(name: str, operands: list[Any], dtype: DType) -> list[Value]:
-    """Operands in a dtype.
-
-    Raises:
-        UnsupportedError: it is complex.
-    """
-    if dtype.kind == "c":
-        raise UnsupportedError(
-            f"scipy.special.{name} of complex numbers is not supported; it takes real ones",
-            source_location(),
-        )
-    return [traced(value, dtype) for value in operands]
 
 
 def ufunc(*names: str) -> Callable[[F], F]:

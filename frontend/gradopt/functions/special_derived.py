@@ -9,7 +9,8 @@ from typing import Any
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS
 from gradopt.base.dtypes import COMPLEX128, FLOAT64
-from gradopt.functions.special import floats, full, number, op, ufunc
+from gradopt.functions.special import full, number, op, ufunc
+from gradopt.functions.ufuncs import floats
 from gradopt.ir import prims
 from gradopt.ir.values import Value, broadcast_shapes, broadcast_to, emit
 from gradopt.recording import grad, special

@@ -19,7 +19,8 @@ from gradopt.array.operands import listed
 from gradopt.base.dtypes import BOOL, kind_of
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
-from gradopt.functions.special import floats, full, number
+from gradopt.functions.special import full, number
+from gradopt.functions.ufuncs import floats
 from gradopt.ir import prims
 from gradopt.ir.values import Value, broadcast_shapes, broadcast_to, emit
 from gradopt.recording import grad

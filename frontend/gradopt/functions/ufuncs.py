@@ -18,7 +18,17 @@ from gradopt.array.operands import (
     traced,
 )
 from gradopt.base.called import called_function
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, is_inexact, kind_of, resolve_ufunc
+from gradopt.base.dtypes import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    UINT64,
+    DType,
+    is_inexact,
+    kind_of,
+    resolve_ufunc,
+    result_type,
+)
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
@@ -394,3 +404,31 @@ def positive(x: Any) -> Value:
 def conjugate(x: Any) -> Value:
     """`numpy.conjugate`; a copy of numbers that are not complex."""
     return prims.conjugate(operands_of(np.conjugate, x)[0])
+
+
+# -- Functions of SciPy ----------------------------------------------------------------------
+
+
+def floats(name: str, *inputs: Any) -> list[Value]:
+    """Operands of a function that is no ufunc: floats keep their dtype, integers are float64.
+
+    Raises:
+        UnsupportedError: one of them is complex.
+    """
+    operands = [listed(value) for value in inputs]
+    dtype = result_type(*[promotion_kind(value) for value in operands])
+    return converted(name, operands, dtype if kind_of(dtype) in "fc" else FLOAT64)
+
+
+def converted(name: str, operands: list[Any], dtype: DType) -> list[Value]:
+    """Operands in a dtype.
+
+    Raises:
+        UnsupportedError: it is complex.
+    """
+    if dtype.kind == "c":
+        raise UnsupportedError(
+            f"scipy.special.{name} of complex numbers is not supported; it takes real ones",
+            source_location(),
+        )
+    return [traced(value, dtype) for value in operands]

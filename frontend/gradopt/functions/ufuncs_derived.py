@@ -10,7 +10,7 @@ import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
 from gradopt.base.dtypes import FLOAT64, float_limits, kind_of
-from gradopt.functions.ufuncs import operands_of, register
+from gradopt.functions.ufuncs import floats, operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
@@ -261,14 +261,6 @@ def _special(*names: str) -> Any:
         return function
 
     return add
-
-
-def floats(name: str, *inputs: Any) -> list[Value]:
-    """Operands of a ufunc of SciPy: floats keep their dtype, integers are float64."""
-    # The module is loaded where a ufunc is met that is not NumPy's.
-    from gradopt.functions import special
-
-    return special.floats(name, *inputs)
 
 
 FOREIGN_UFUNCS["xlogy"] = lambda x, y: emit(grad.xlogy, *_same_shape(*floats("xlogy", x, y)))

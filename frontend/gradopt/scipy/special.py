@@ -21,11 +21,12 @@ from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError
 from gradopt.functions.reductions import max_, sum_
-from gradopt.functions.special import floats, full, number, op, truncated
+from gradopt.functions.special import full, number, op, truncated
 from gradopt.functions.special_derived import alike, is_odd
 from gradopt.functions.special_derived import binom as _binom
 from gradopt.functions.special_derived import poch as _poch
 from gradopt.functions.special_polynomials import associated_legendre, known_degree
+from gradopt.functions.ufuncs import floats
 from gradopt.ir import prims
 from gradopt.ir.values import Value, emit
 from gradopt.recording import grad
