@@ -31,6 +31,7 @@ def ptx(name: str) -> str:
 
 
 @needs_assembler
+@pytest.mark.slow  # make test-ptx does it, too.
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_assembles_without_spills(name: str) -> None:
     assert ASSEMBLER
