@@ -25,6 +25,7 @@
 #include "dialect/DeadOps.h"
 #include "dialect/Rules.h"
 #include "passes/BufferPlace.h"
+#include "passes/ControlFlowToBlocks.h"
 #include "passes/OperandPlaces.h"
 #include "passes/Passes.h"
 
@@ -51,9 +52,6 @@ namespace mlir::grad {
 
 using namespace mlir;
 using namespace mlir::grad;
-
-/// What LLVM's loop optimizations are told of a loop.
-static constexpr StringLiteral kLoopAnnotation = "llvm.loop_annotation";
 
 /// Whether the elements of `buffer` fill one block of memory, in the eyes of
 /// what lowers copies to LLVM: an odd stride of one element hides it.

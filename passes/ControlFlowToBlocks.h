@@ -11,6 +11,10 @@
 
 namespace mlir::grad {
 
+/// What LLVM's loop optimizations are told of a loop: an attribute that its
+/// branch back to the begin keeps.
+inline constexpr llvm::StringLiteral kLoopAnnotation = "llvm.loop_annotation";
+
 /// Loops and branches of affine and scf in `root` => of cf.
 LogicalResult controlFlowToBlocks(Operation *root);
 

@@ -131,8 +131,7 @@ void mlir::grad::storeBoolsAsBytes(Operation *root) {
 /// What is said of a loop becomes what the branch back to its begin says.
 static void annotateLoops(ModuleOp module) {
   module.walk([](LLVM::BrOp op) {
-    if (Attribute annotation =
-            op->removeDiscardableAttr("llvm.loop_annotation"))
+    if (Attribute annotation = op->removeDiscardableAttr(kLoopAnnotation))
       op.setLoopAnnotationAttr(cast<LLVM::LoopAnnotationAttr>(annotation));
   });
 }

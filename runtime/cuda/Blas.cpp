@@ -62,15 +62,9 @@ const char *nameOf(cublasStatus_t status) {
 LibraryResult create(void *made) {
   cublasStatus_t status =
       functions.cublasCreate_v2(static_cast<cublasHandle_t *>(made));
-  switch (status) {
-  case CUBLAS_STATUS_ALLOC_FAILED:
-    return {status, nameOf(status), LibraryResult::Short};
-  case CUBLAS_STATUS_NOT_INITIALIZED:
-  case CUBLAS_STATUS_INTERNAL_ERROR:
-    return {status, nameOf(status), LibraryResult::Unsaid};
-  default:
-    return {status, nameOf(status), LibraryResult::Enough};
-  }
+  return LibraryResult::of(
+      status, nameOf(status), CUBLAS_STATUS_ALLOC_FAILED,
+      {CUBLAS_STATUS_NOT_INITIALIZED, CUBLAS_STATUS_INTERNAL_ERROR});
 }
 
 template <typename T> T number(int64_t word) {

@@ -9,6 +9,7 @@
 
 #include "runtime/cuda/Driver.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <dlfcn.h>
@@ -69,6 +70,18 @@ struct LibraryResult {
   int status = 0;        ///< 0 if it has done its work.
   const char *name = ""; ///< Of the status.
   Memory memory = Enough;
+
+  /// Of a status; `isShort` says that memory is short, `unsaid` that it may be.
+  template <typename Status>
+  static LibraryResult of(Status status, const char *name, Status isShort,
+                          std::initializer_list<Status> unsaid) {
+    bool isUnsaid =
+        std::find(unsaid.begin(), unsaid.end(), status) != unsaid.end();
+    return {int(status), name,
+            status == isShort ? Short
+            : isUnsaid        ? Unsaid
+                              : Enough};
+  }
 };
 
 /// A function of a library that makes something, such as a handle, where `made`

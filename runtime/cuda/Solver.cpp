@@ -62,15 +62,9 @@ const char *nameOf(cusolverStatus_t status) {
 LibraryResult create(void *made) {
   cusolverStatus_t status =
       functions.cusolverDnCreate(static_cast<cusolverDnHandle_t *>(made));
-  switch (status) {
-  case CUSOLVER_STATUS_ALLOC_FAILED:
-    return {status, nameOf(status), LibraryResult::Short};
-  case CUSOLVER_STATUS_NOT_INITIALIZED:
-  case CUSOLVER_STATUS_INTERNAL_ERROR:
-    return {status, nameOf(status), LibraryResult::Unsaid};
-  default:
-    return {status, nameOf(status), LibraryResult::Enough};
-  }
+  return LibraryResult::of(
+      status, nameOf(status), CUSOLVER_STATUS_ALLOC_FAILED,
+      {CUSOLVER_STATUS_NOT_INITIALIZED, CUSOLVER_STATUS_INTERNAL_ERROR});
 }
 
 cusolverDnHandle_t handleOf(const LibraryHandle &handle) {

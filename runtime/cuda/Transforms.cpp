@@ -78,15 +78,8 @@ const char *nameOf(cufftResult result) {
 
 LibraryResult create(void *made) {
   cufftResult result = functions.cufftCreate(static_cast<cufftHandle *>(made));
-  switch (result) {
-  case CUFFT_ALLOC_FAILED:
-    return {result, nameOf(result), LibraryResult::Short};
-  case CUFFT_SETUP_FAILED:
-  case CUFFT_INTERNAL_ERROR:
-    return {result, nameOf(result), LibraryResult::Unsaid};
-  default:
-    return {result, nameOf(result), LibraryResult::Enough};
-  }
+  return LibraryResult::of(result, nameOf(result), CUFFT_ALLOC_FAILED,
+                           {CUFFT_SETUP_FAILED, CUFFT_INTERNAL_ERROR});
 }
 
 /// Whether a plan was refused that another library can make.

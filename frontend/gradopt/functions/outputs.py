@@ -10,12 +10,12 @@ import numpy as np
 
 from gradopt.array.dispatch import INTO
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, DType, is_inexact, resolve_ufunc
+from gradopt.base.dtypes import DType, is_inexact, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import DTypeError, UnsupportedError
 from gradopt.functions.quantiles import middle_of
-from gradopt.functions.reductions import mean_parts, var_parts
+from gradopt.functions.reductions import mean_parts, quotient_in, var_parts
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all
 from gradopt.ir.extents import Sizes
@@ -65,8 +65,7 @@ def _divided(parts: Callable[..., tuple[Value, Any]]) -> Callable[..., Any]:
         if is_inexact(dtype) or traced(a).dtype.kind == "c":
             return function(a, *args, **kwargs)
         total, count = parts(a, *args, **kwargs)
-        total = prims.convert(prims.convert(total, dtype), FLOAT64)
-        return prims.convert(total / prims.convert(traced(count), FLOAT64), dtype)
+        return quotient_in(dtype, prims.convert(total, dtype), count)
 
     return into
 

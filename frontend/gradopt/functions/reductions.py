@@ -188,8 +188,13 @@ def mean(
     target = _float_dtype("mean", traced(a), dtype)
     if is_inexact(target):
         return prims.convert(_mean_of(total, count), target)
+    return quotient_in(target, total, count)
+
+
+def quotient_in(dtype: DType, total: Value, count: Any) -> Value:
+    """A total divided by a count in float64, in a dtype that is not inexact."""
     quotient = prims.convert(total, FLOAT64) / prims.convert(traced(count), FLOAT64)
-    return prims.convert(quotient, target)
+    return prims.convert(quotient, dtype)
 
 
 def mean_parts(

@@ -34,8 +34,8 @@ def may_suppress(function: FunctionType | None) -> bool:
 
     It does not if it returns nothing else than constants that are false and raises nothing, or if
     it is a generator (`contextlib.contextmanager`) that yields where it handles exceptions by a
-    plain `raise` at most. Managers that are
-    written in C are taken for such as well: locks, files and the like.
+    plain `raise` at most. Managers that are written in C are taken for such as well: locks, files
+    and the like.
     """
     if function is None:
         return False
